@@ -1,0 +1,21 @@
+package authz
+
+// Group is a local group by name and number.
+type Group struct {
+	Name string `json:"name"`
+	GID  uint32 `json:"gid"`
+}
+
+// Account is the local account that a request runs as. Numbers come from the
+// system's own account database, never from a policy or a request.
+type Account struct {
+	Name   string  `json:"name"`
+	UID    uint32  `json:"uid"`
+	Group  Group   `json:"group"`            // primary group
+	Groups []Group `json:"groups,omitempty"` // secondary groups, without the primary
+	Shared bool    `json:"shared,omitempty"` // several identities use it, as configuration states
+	Source string  `json:"source,omitempty"` // what named it: file:line, a policy, a lease
+}
+
+// IsZero reports whether no account is named.
+func (a Account) IsZero() bool { return a.Name == "" }

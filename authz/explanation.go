@@ -1,0 +1,36 @@
+package authz
+
+// Explanation is the tree behind a decision.
+type Explanation struct {
+	Response Response
+	Root     *Step
+}
+
+// StepKind says what a Step evaluated.
+type StepKind string
+
+// The kinds of steps.
+const (
+	StepPolicySet StepKind = "policy-set"
+	StepPolicy    StepKind = "policy"
+	StepRule      StepKind = "rule"
+	StepBan       StepKind = "ban"
+	StepTarget    StepKind = "target"
+	StepMatch     StepKind = "match"
+	StepCondition StepKind = "condition"
+	StepForeign   StepKind = "foreign"
+)
+
+// Step is one thing that was looked at on the way to a decision.
+type Step struct {
+	Kind     StepKind `json:"kind"`
+	ID       string   `json:"id,omitempty"`
+	Position string   `json:"position,omitempty"` // file:line:column
+	Source   string   `json:"source,omitempty"`   // the line of source, when it is known
+	// Result is a decision ("Permit"), a match ("Match", "NoMatch") or a truth
+	// value; "Indeterminate" carries its extent in braces.
+	Result string `json:"result"`
+	// Why says in one sentence what made it so: which attribute, which value.
+	Why      string  `json:"why,omitempty"`
+	Children []*Step `json:"children,omitempty"`
+}

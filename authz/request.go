@@ -1,0 +1,124 @@
+package authz
+
+import "iter"
+
+// Category is the URI of an attribute category (XACML 3.0 core, annex B.2).
+type Category string
+
+// The four categories of XACML 2.0, under their 3.0 names, and the two that
+// the multiple-decision and delegation profiles add to a subject.
+const (
+	Subject          Category = "urn:oasis:names:tc:xacml:1.0:subject-category:access-subject"
+	Resource         Category = "urn:oasis:names:tc:xacml:3.0:attribute-category:resource"
+	Action           Category = "urn:oasis:names:tc:xacml:3.0:attribute-category:action"
+	Environment      Category = "urn:oasis:names:tc:xacml:3.0:attribute-category:environment"
+	RecipientSubject Category = "urn:oasis:names:tc:xacml:1.0:subject-category:recipient-subject"
+	Intermediary     Category = "urn:oasis:names:tc:xacml:1.0:subject-category:intermediary-subject"
+)
+
+// Standing says how much an attribute may be relied on.
+type Standing uint8
+
+const (
+	// Presented attributes were asserted, stripped, expired, unverified or
+	// linked to the caller. They count against a caller and never for one:
+	// deny rules and bans see them, permit rules do not.
+	Presented Standing = iota
+	// Verified attributes were established here, or asserted by a peer that
+	// configuration allows to assert them.
+	Verified
+)
+
+// Attribute is a named bag of values in one category. Several attributes of
+// the same name merge into one bag when a policy asks for it.
+type Attribute struct {
+	Category        Category
+	ID              string
+	Issuer          string // "" when nobody in particular vouches for it
+	Values          []Value
+	Standing        Standing
+	IncludeInResult bool
+}
+
+// Content is the XML document that a request carries for one category
+// (XACML 3.0 core, 5.45), as the bytes of a single element.
+type Content struct {
+	Category Category
+	XML      []byte
+}
+
+// Request is one question: may this subject do this action on this resource
+// in this environment? It belongs to the goroutine that builds it until it is
+// handed to a Decider, which never changes it; an Enricher does.
+type Request struct {
+	// ID is the decision id, given by the enforcement point; it joins the
+	// answer, the audit records and the fault that a user sees.
+	ID string
+	// Peer names the process that asks, when the request came over a wire.
+	Peer       string
+	Attributes []Attribute
+	Content    []Content
+	// Credential is what the caller presented, already judged; nil when
+	// nothing was presented. A credential with an error is never anonymous.
+	Credential *Credential
+	// ReturnPolicyIDs asks that the Response lists the policies that applied.
+	ReturnPolicyIDs bool
+}
+
+// Add appends a verified attribute.
+func (r *Request) Add(c Category, id string, values ...Value) {
+	r.Attributes = append(r.Attributes, Attribute{Category: c, ID: id, Values: values, Standing: Verified})
+}
+
+// Values yields the values of every attribute of that category and id, of
+// whatever type, issuer and standing, in the order they were added.
+func (r *Request) Values(c Category, id string) iter.Seq2[*Attribute, Value] {
+	return func(yield func(*Attribute, Value) bool) {
+		for i := range r.Attributes {
+			a := &r.Attributes[i]
+			if a.ID != id || a.Category != c {
+				continue
+			}
+			for _, v := range a.Values {
+				if !yield(a, v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Verified returns the first verified value of that category and id.
+func (r *Request) Verified(c Category, id string) (Value, bool) {
+	for a, v := range r.Values(c, id) {
+		if a.Standing == Verified {
+			return v, true
+		}
+	}
+	return Value{}, false
+}
+
+// Credential is what a caller presented, verified once and judged again per
+// request. It is opaque: only the package that verified it reads Value.
+type Credential struct {
+	// Digest is the SHA-256 of everything presented, for caches and audit.
+	Digest [32]byte
+	// Subject is the end entity's name for people and logs; no rule uses it.
+	Subject string
+	// Value is the verifier's own form, such as a validated chain.
+	Value any
+	// Err says why the credential was refused; nil when it stands. It is the
+	// verdict of the last judgement: see Judge.
+	Err error
+	// Judge gives today's verdict, without network access: expiry and
+	// revocation change while a connection stays open. Nil means Err stands.
+	Judge func() error
+}
+
+// Verdict returns nil if the credential stands now.
+func (c *Credential) Verdict() error {
+	if c.Err != nil || c.Judge == nil {
+		return c.Err
+	}
+	return c.Judge()
+}

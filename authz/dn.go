@@ -104,8 +104,8 @@ func (d DN) Slash() string {
 	return b.String()
 }
 
-// RFC2253 renders the name in the form of RFC 2253, least significant first.
-func (d DN) RFC2253() string {
+// Comma renders the name in the form of RFC 2253, least significant first.
+func (d DN) Comma() string {
 	var b strings.Builder
 	for i := range d.rdns {
 		if i > 0 {

@@ -99,7 +99,7 @@ func BigIntegerValue(n *big.Int) Value {
 }
 
 // DNValue returns a value of type x500Name.
-func DNValue(d DN) Value { return Value{typ: X500Name, text: d.RFC2253(), key: d.Key(), data: d} }
+func DNValue(d DN) Value { return Value{typ: X500Name, text: d.Comma(), key: d.Key(), data: d} }
 
 // FQANValue returns a value of the gLite FQAN type.
 func FQANValue(f FQAN) Value {

@@ -39,11 +39,11 @@ type Format string
 
 // The formats.
 const (
-	SPL    Format = "spl/1"
-	SPL2   Format = "spl/2"
-	XACML2 Format = "xacml/2.0"
-	XACML3 Format = "xacml/3.0"
-	Rego   Format = "rego/1"
+	SPL        Format = "spl/1"
+	SPLTwo     Format = "spl/2"
+	XACMLTwo   Format = "xacml/2.0"
+	XACMLThree Format = "xacml/3.0"
+	Rego       Format = "rego/1"
 )
 
 // Kind says what a unit is.

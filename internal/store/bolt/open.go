@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store/backend"
 	bbolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 )
 
 // Format is the layout this package reads and writes.
@@ -34,6 +35,10 @@ type Options struct {
 	// creating a store. A server that has been set up wants this: a store that
 	// vanished must not come back empty, without a single ban.
 	MustExist bool
+	// Verify reads every page before the store is used, in time proportional
+	// to the file, and refuses a damaged one with store.ErrCorrupt. Without it
+	// only the pages that opening needs are looked at.
+	Verify bool
 }
 
 // Open opens the store at path, with mode 0600 if it creates it.
@@ -81,7 +86,7 @@ func openFile(path string, options Options) (_ *Store, err error) {
 			_ = db.Close()
 		}
 	}()
-	if err := guarded(func() error { return prepare(db, path) }); err != nil {
+	if err := guarded(func() error { return prepare(db, path, options.Verify) }); err != nil {
 		return nil, err
 	}
 	s := &Store{path: path, db: db}
@@ -102,7 +107,7 @@ func openDB(path string, options Options) (db *bbolt.DB, err error) {
 	if wait == 0 {
 		wait = 2 * time.Second
 	}
-	var file *os.File // closed by hand if bbolt panics, else the lock stays
+	var file *os.File // let go by hand if bbolt panics
 	err = guarded(func() (err error) {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: wait, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped,
@@ -118,9 +123,7 @@ func openDB(path string, options Options) (db *bbolt.DB, err error) {
 	case err == nil:
 		return db, nil
 	case errors.Is(err, store.ErrCorrupt):
-		if file != nil {
-			_ = file.Close()
-		}
+		release(file)
 		return nil, err
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: waited %s for its lock; stop that process or give it another file", store.ErrInUse, wait)
@@ -130,6 +133,15 @@ func openDB(path string, options Options) (db *bbolt.DB, err error) {
 		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
 	return nil, err
+}
+
+// release lets go of a file that a panic left open. Closing it is not enough: the
+// mapping that was left behind keeps the lock.
+func release(file *os.File) {
+	if file != nil {
+		_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+		_ = file.Close()
+	}
 }
 
 // guarded runs fn and turns a panic, or a fault on a mapped page that the file
@@ -145,10 +157,10 @@ func guarded(fn func() error) (err error) {
 }
 
 // prepare checks the format, or lays out a store in a file without buckets.
-func prepare(db *bbolt.DB, path string) error {
+func prepare(db *bbolt.DB, path string, verify bool) error {
 	fresh := false
 	err := db.View(func(tx *bbolt.Tx) error {
-		if err := complete(tx, path); err != nil {
+		if err := whole(tx, path, verify); err != nil {
 			return err
 		}
 		first, _ := tx.Cursor().First()
@@ -167,8 +179,9 @@ func prepare(db *bbolt.DB, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// complete refuses a file that is shorter than its own account of itself.
-func complete(tx *bbolt.Tx, path string) error {
+// whole refuses a file that is shorter than its own account of itself, or with
+// verify any whose pages do not fit together.
+func whole(tx *bbolt.Tx, path string, verify bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -176,7 +189,15 @@ func complete(tx *bbolt.Tx, path string) error {
 	if info.Size() < tx.Size() {
 		return fmt.Errorf("%w: cut off at %d of %d bytes; restore a backup", store.ErrCorrupt, info.Size(), tx.Size())
 	}
-	return nil
+	var first error
+	if verify {
+		for err := range tx.Check() { // to its end: a goroutine sends
+			if first == nil {
+				first = fmt.Errorf("%w: %w; restore a backup", store.ErrCorrupt, err)
+			}
+		}
+	}
+	return first
 }
 
 func checkFormat(tx *bbolt.Tx) error {

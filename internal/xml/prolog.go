@@ -69,29 +69,29 @@ func (r *Reader) pseudo(name string) (value string, ok bool) {
 }
 
 // outside reads what stands before and after the root element.
-func (r *Reader) outside() (Token, error) {
+func (r *Reader) outside(t *Token) error {
 	for {
 		r.skipSpace()
 		start := r.pos
 		switch c := r.at(start); {
 		case start >= r.end:
-			return r.endOfDocument()
+			return r.endOfDocument(t)
 		case c != '<':
-			return Token{}, r.malformed(start, "text %s the root element", r.side())
+			return r.malformed(start, "text %s the root element", r.side())
 		}
 		switch c := r.at(start + 1); {
 		case c == '?':
-			return Token{}, r.instruction(start)
+			return r.instruction(start)
 		case c == '!':
 			if err := r.comment(); err != nil {
-				return Token{}, err
+				return err
 			}
 		case c == '/':
-			return Token{}, r.malformed(start, "end tag %s the root element", r.side())
+			return r.malformed(start, "end tag %s the root element", r.side())
 		case r.rooted:
-			return Token{}, r.malformed(start, "second root element")
+			return r.malformed(start, "second root element")
 		default:
-			return r.startTag()
+			return r.startTag(t)
 		}
 	}
 }
@@ -103,12 +103,13 @@ func (r *Reader) side() string {
 	return "before"
 }
 
-func (r *Reader) endOfDocument() (Token, error) {
+func (r *Reader) endOfDocument(t *Token) error {
 	if !r.rooted {
-		return Token{}, r.malformed(r.end, "no element in the document")
+		return r.malformed(r.end, "no element in the document")
 	}
 	r.kind, r.offset = EOF, r.end
-	return Token{Kind: EOF, Offset: r.end}, nil
+	t.Kind, t.Offset = EOF, r.end
+	return nil
 }
 
 // comment skips a comment, or refuses what else begins with <!.

@@ -39,7 +39,7 @@ type frame struct {
 // in positions and errors: a file name, or what the document is. Any error, an oversized or wrongly encoded
 // document included, comes from the first call that reads.
 func NewReader(name string, data []byte, limits Limits) *Reader {
-	r := new(Reader)
+	r := &Reader{frames: make([]frame, 0, 12), bindings: make([]Binding, 0, 12)}
 	r.Reset(name, data, limits)
 	return r
 }
@@ -87,51 +87,59 @@ func (r *Reader) whyNot(offset int) string {
 
 // Next gives the next token. At the end of the document it gives EOF, again and again. The document is refused
 // (*Error) where it first goes wrong; nothing that was read before may be acted upon then.
-func (r *Reader) Next() (Token, error) {
+func (r *Reader) Next() (t Token, err error) {
+	err = r.next(&t)
+	return t, err
+}
+
+// next is Next into a zero token: copying tokens from call to call would take a third of the time.
+func (r *Reader) next(t *Token) error {
 	if r.err != nil {
-		return Token{}, r.err
+		return r.err
 	}
 	if r.leaving {
 		r.pop()
 	}
 	if r.empty {
 		r.empty = false
-		return r.endToken(r.pos), nil
+		r.endToken(t, r.pos)
+		return nil
 	}
 	if len(r.frames) == 0 {
-		return r.outside()
+		return r.outside(t)
 	}
-	return r.inside()
+	return r.inside(t)
 }
 
 // Depth is the number of open elements; at a Start and at an End it counts the element itself.
 func (r *Reader) Depth() int { return len(r.frames) }
 
 // inside reads the next token of element content.
-func (r *Reader) inside() (Token, error) {
+func (r *Reader) inside(t *Token) error {
 	for r.pos < r.end {
 		start := r.pos
 		if c := r.text[start]; c != '<' || r.at(start+1) == '!' {
 			text, err := r.characters()
 			if err != nil {
-				return Token{}, err
+				return err
 			}
 			if text == "" { // comments alone, or an empty CDATA section
 				continue
 			}
+			t.Kind, t.Text, t.Offset = Text, text, start
 			r.kind, r.offset = Text, start
-			return Token{Kind: Text, Text: text, Offset: start}, nil
+			return nil
 		}
 		switch r.at(start + 1) {
 		case '/':
-			return r.endTag()
+			return r.endTag(t)
 		case '?':
-			return Token{}, r.instruction(start)
+			return r.instruction(start)
 		default:
-			return r.startTag()
+			return r.startTag(t)
 		}
 	}
-	return Token{}, r.unclosed()
+	return r.unclosed()
 }
 
 // unclosed is the error of a document that ends within an element.
@@ -160,10 +168,10 @@ func (r *Reader) skipSpace() bool {
 	return r.pos > start
 }
 
-func (r *Reader) endToken(offset int) Token {
+func (r *Reader) endToken(t *Token, offset int) {
 	top := &r.frames[len(r.frames)-1]
 	r.kind, r.offset, r.leaving = End, offset, true
-	return Token{Kind: End, Name: top.name, Prefix: top.prefix, Offset: offset}
+	t.Kind, t.Name, t.Prefix, t.Offset = End, top.name, top.prefix, offset
 }
 
 func (r *Reader) pop() {

@@ -7,35 +7,35 @@ import (
 )
 
 // startTag reads the start tag or empty-element tag at pos.
-func (r *Reader) startTag() (Token, error) {
+func (r *Reader) startTag(t *Token) error {
 	start := r.pos
 	if len(r.frames) >= r.limits.Depth {
-		return Token{}, r.fail(start, ErrLimit, "elements nest deeper than the limit of %d", r.limits.Depth)
+		return r.fail(start, ErrLimit, "elements nest deeper than the limit of %d", r.limits.Depth)
 	}
 	r.pos++
 	prefix, local, err := r.qname("element")
 	if err != nil {
-		return Token{}, err
+		return err
 	}
-	f := frame{prefix: prefix, tag: r.text[start+1 : r.pos], offset: start, scope: len(r.bindings)}
+	f := frame{name: Name{Local: local}, prefix: prefix, tag: r.text[start+1 : r.pos], offset: start, scope: len(r.bindings)}
 	first := len(r.attrs)
 	for more := true; more; {
 		if more, err = r.tagPart(&f, &first); err != nil {
-			return Token{}, err
+			return err
 		}
 	}
-	f.name.Local = local
 	if f.name.Space, err = r.elementSpace(&f); err != nil {
-		return Token{}, err
+		return err
 	}
-	attrs := r.attrs[first:len(r.attrs):len(r.attrs)]
-	if err := r.resolveAttrs(attrs); err != nil {
-		return Token{}, err
+	r.opened = r.attrs[first:len(r.attrs):len(r.attrs)]
+	if err := r.resolveAttrs(r.opened); err != nil {
+		return err
 	}
 	r.frames = append(r.frames, f)
 	r.rooted = true
-	r.kind, r.offset, r.opened = Start, start, attrs
-	return Token{Kind: Start, Name: f.name, Prefix: prefix, Attrs: attrs, Offset: start}, nil
+	r.kind, r.offset = Start, start
+	t.Kind, t.Name, t.Prefix, t.Attrs, t.Offset = Start, f.name, prefix, r.opened, start
+	return nil
 }
 
 // tagPart reads one attribute or the end of the tag; more is false after the latter.
@@ -139,27 +139,28 @@ func duplicateOfMany(attrs []Attr) int {
 }
 
 // endTag reads the end tag at pos.
-func (r *Reader) endTag() (Token, error) {
+func (r *Reader) endTag(t *Token) error {
 	start := r.pos
 	top := &r.frames[len(r.frames)-1]
 	r.pos += 2
 	if !strings.HasPrefix(r.text[r.pos:r.end], top.tag) {
-		return Token{}, r.mismatch(start, top)
+		return r.mismatch(start, top)
 	}
 	r.pos += len(top.tag)
 	if r.at(r.pos) != '>' {
 		spaced := r.skipSpace()
 		switch {
 		case r.pos >= r.end:
-			return Token{}, r.unclosed()
+			return r.unclosed()
 		case !spaced:
-			return Token{}, r.mismatch(start, top)
+			return r.mismatch(start, top)
 		case r.at(r.pos) != '>':
-			return Token{}, r.malformed(r.pos, "> wanted in the tag </%s", clip(top.tag))
+			return r.malformed(r.pos, "> wanted in the tag </%s", clip(top.tag))
 		}
 	}
 	r.pos++
-	return r.endToken(start), nil
+	r.endToken(t, start)
+	return nil
 }
 
 func (r *Reader) mismatch(start int, top *frame) error {

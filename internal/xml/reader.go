@@ -174,6 +174,16 @@ func (r *Reader) endToken(t *Token, offset int) {
 	t.Kind, t.Name, t.Prefix, t.Offset = End, top.name, top.prefix, offset
 }
 
+// push opens an element, to be filled in by the caller.
+func (r *Reader) push() *frame {
+	n := len(r.frames)
+	if n == cap(r.frames) {
+		r.frames = append(r.frames, frame{})
+	}
+	r.frames = r.frames[:n+1]
+	return &r.frames[n]
+}
+
 func (r *Reader) pop() {
 	last := len(r.frames) - 1
 	r.bindings = r.bindings[:r.frames[last].scope]

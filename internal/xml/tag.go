@@ -17,21 +17,22 @@ func (r *Reader) startTag(t *Token) error {
 	if err != nil {
 		return err
 	}
-	f := frame{name: Name{Local: local}, prefix: prefix, tag: r.text[start+1 : r.pos], offset: start, scope: len(r.bindings)}
+	f := r.push()
+	f.name.Local, f.prefix, f.tag = local, prefix, r.text[start+1:r.pos]
+	f.offset, f.scope = start, len(r.bindings)
 	first := len(r.attrs)
 	for more := true; more; {
-		if more, err = r.tagPart(&f, &first); err != nil {
+		if more, err = r.tagPart(f, &first); err != nil {
 			return err
 		}
 	}
-	if f.name.Space, err = r.elementSpace(&f); err != nil {
+	if f.name.Space, err = r.elementSpace(f); err != nil {
 		return err
 	}
 	r.opened = r.attrs[first:len(r.attrs):len(r.attrs)]
 	if err := r.resolveAttrs(r.opened); err != nil {
 		return err
 	}
-	r.frames = append(r.frames, f)
 	r.rooted = true
 	r.kind, r.offset = Start, start
 	t.Kind, t.Name, t.Prefix, t.Attrs, t.Offset = Start, f.name, prefix, r.opened, start
@@ -77,19 +78,22 @@ func (r *Reader) attribute(f *frame, first *int) error {
 	case prefix == "" && local == "xmlns":
 		return r.declare(f, start, "", value)
 	}
-	r.layOut(Attr{Name: Name{Local: local}, Prefix: prefix, Value: value, Offset: start}, first)
+	a := r.layOut(first)
+	a.Name.Local, a.Prefix, a.Value, a.Offset = local, prefix, value, start
 	return nil
 }
 
-// layOut appends to attrs. When they are full it moves the attributes of this element, which begin at first, to
-// new memory, so that those of former elements stay as they are.
-func (r *Reader) layOut(a Attr, first *int) {
-	if len(r.attrs) == cap(r.attrs) {
+// layOut gives the place of the next attribute. When there is no more it moves the attributes of this element,
+// which begin at first, to new memory, so that those of former elements stay as they are.
+func (r *Reader) layOut(first *int) *Attr {
+	n := len(r.attrs)
+	if n == cap(r.attrs) {
 		mine := r.attrs[*first:]
 		r.attrs = append(make([]Attr, 0, max(32, 2*len(mine))), mine...)
-		*first = 0
+		*first, n = 0, len(mine)
 	}
-	r.attrs = append(r.attrs, a)
+	r.attrs = r.attrs[:n+1]
+	return &r.attrs[n]
 }
 
 // resolveAttrs puts namespaces to the attributes of an element and refuses duplicates.
@@ -235,11 +239,10 @@ func (r *Reader) declare(f *frame, offset int, prefix, space string) error {
 	return nil
 }
 
-// elementSpace finds the namespace of the element f, which is not yet among the frames. Most elements share the
-// prefix of their parent.
+// elementSpace finds the namespace of the innermost element, f. Most elements share the prefix of their parent.
 func (r *Reader) elementSpace(f *frame) (string, error) {
-	if n := len(r.frames); n > 0 && f.scope == len(r.bindings) && r.frames[n-1].prefix == f.prefix {
-		return r.frames[n-1].name.Space, nil
+	if n := len(r.frames); n > 1 && f.scope == len(r.bindings) && r.frames[n-2].prefix == f.prefix {
+		return r.frames[n-2].name.Space, nil
 	}
 	space, ok := r.Namespace(f.prefix)
 	if !ok {

@@ -301,16 +301,18 @@ func illegal(s string) int {
 	return -1
 }
 
-// escapes holds what stands for a byte; for white space but the carriage return, in attribute values only.
+// escapes holds what stands for a byte; onlyValues are those that may stay in text as they are.
 var escapes = [256]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '"': "&quot;",
 	'\t': "&#x9;", '\n': "&#xA;", '\r': "&#xD;"}
+
+const onlyValues = "\"\t\n"
 
 // appendEscaped writes s so that a reader gets s back, line ends and all.
 func appendEscaped(buf []byte, s string, attribute bool) []byte {
 	done := 0
 	for i := range len(s) {
 		by := escapes[s[i]]
-		if by == "" || !attribute && classes[s[i]]&space != 0 && s[i] != '\r' {
+		if by == "" || !attribute && strings.IndexByte(onlyValues, s[i]) >= 0 {
 			continue
 		}
 		buf = append(append(buf, s[done:i]...), by...)

@@ -54,9 +54,15 @@ func (v Value) Text() string { return v.text }
 // only if their keys are. Keys of different types are not comparable.
 func (v Value) Key() string { return v.key }
 
-// Data returns the parsed form: bool, *big.Int, float64, [DN] or [FQAN] for
-// the types of those names, the types documented beside the other parsers, and
-// nil for types whose text says everything. It must not be changed.
+// Data returns the parsed form, which must not be changed:
+//
+//	boolean bool, integer *big.Int, double float64,
+//	dateTime, date, time [Moment], dayTimeDuration [Seconds],
+//	yearMonthDuration int64 (months), hexBinary, base64Binary []byte,
+//	rfc822Name [Mailbox], x500Name [DN], ipAddress [NetworkAddress],
+//	dnsName [DomainName], xpathExpression [XPath], fqan [FQAN]
+//
+// and nil for string, anyURI and opaque types, whose text says everything.
 func (v Value) Data() any { return v.data }
 
 // Equal reports whether v and w have the same type and the same meaning under
@@ -106,11 +112,14 @@ func FQANValue(f FQAN) Value {
 	return Value{typ: FQANType, text: f.String(), key: f.Key(), data: f}
 }
 
-// ParseValue reads the lexical form of a value of type t. A type that this
+// ParseValue reads the lexical form of a value of type t, as XML Schema 1.0
+// and XACML 3.0, annex A.2, define it. An older spelling of a duration type
+// yields a value of the type that [DataType.Canonical] names. A type that this
 // package does not know yields an opaque value that is equal only to the same
 // text; callers that load policies refuse such types. The error names the type
 // and quotes the start of the text.
 func ParseValue(t DataType, text string) (Value, error) {
+	t = t.Canonical()
 	parse, known := parsers[t]
 	if !known {
 		return Value{typ: t, text: text, key: text}, nil
@@ -124,7 +133,7 @@ func ParseValue(t DataType, text string) (Value, error) {
 }
 
 // Known reports whether this package can read and compare values of type t.
-func (t DataType) Known() bool { _, ok := parsers[t]; return ok }
+func (t DataType) Known() bool { _, ok := parsers[t.Canonical()]; return ok }
 
 // Name returns the part of the URI that people use: "string", "x500Name".
 func (t DataType) Name() string {
@@ -135,11 +144,26 @@ func (t DataType) Name() string {
 // data; ParseValue sets type and text. It is written once, here, and only read.
 var parsers = map[DataType]func(string) (Value, error){
 	String:   func(s string) (Value, error) { return Value{key: s}, nil },
-	AnyURI:   func(s string) (Value, error) { return Value{key: s}, nil },
+	AnyURI:   func(s string) (Value, error) { return Value{key: strings.Trim(s, xmlBlanks)}, nil },
 	Boolean:  parseBoolean,
 	Integer:  parseInteger,
-	X500Name: parseDNValue,
-	FQANType: parseFQANValue,
+	Double:   parseDouble,
+	DateTime: parseDateTime,
+	Date:     parseDate,
+	Time:     parseTime,
+
+	DayTimeDuration:   parseDayTime,
+	YearMonthDuration: parseYearMonth,
+
+	HexBinary:    parseHexBinary,
+	Base64Binary: parseBase64Binary,
+	RFC822Name:   parseMailbox,
+	IPAddress:    parseAddress,
+	DNSName:      parseDomain,
+	X500Name:     parseDNValue,
+	FQANType:     parseFQANValue,
+	// The category comes from an attribute of the element: see XPathValue.
+	XPathExpression: func(s string) (Value, error) { return XPathValue(s, "", nil), nil },
 }
 
 func parseBoolean(s string) (Value, error) {

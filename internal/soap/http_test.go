@@ -288,3 +288,14 @@ func TestClientStops(t *testing.T) {
 	require.NoError(t, c.Call(context.Background(), "", ask("x"), nil))
 	require.True(t, IsFault(c.Call(context.Background(), "", ask("deny"), nil), CodeClient))
 }
+
+func TestCallsMayAnswerWithAStatus(t *testing.T) {
+	c := serve(t, &Handler{Decode: func(*xml.Reader, xml.Token) (Call, error) {
+		return func(*http.Request) (Body, error) {
+			return nil, &StatusError{http.StatusForbidden, "certificate has expired"}
+		}, nil
+	}})
+	_, err := call(c, "", "x")
+	require.ErrorContains(t, err, `403 Forbidden: "certificate has expired"`)
+	require.EqualError(t, &StatusError{Message: "why"}, "why")
+}

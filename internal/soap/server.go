@@ -16,8 +16,8 @@ import (
 // contentType is that of SOAP 1.1 over HTTP.
 const contentType = "text/xml; charset=utf-8"
 
-// StatusError is a refusal by HTTP, before there was an envelope to answer: 405, 413, 415, or 400 when the body
-// could not be read.
+// StatusError is a refusal by HTTP status and plain text instead of a fault. ReadRequest gives 405, 413, 415, and
+// 400 when the body could not be read; a Call may give others, such as 403.
 type StatusError struct {
 	Status  int
 	Message string

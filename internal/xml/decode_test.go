@@ -2,6 +2,8 @@ package xml
 
 import (
 	"errors"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -317,4 +319,54 @@ func TestTreeOfPart(t *testing.T) {
 	require.Equal(t, "u", space)
 	_, err = r.Expect(Name{Local: "b"})
 	require.NoError(t, err)
+}
+
+func TestTreeIsReadByMany(t *testing.T) {
+	root, err := Parse("doc", []byte("<r>"+strings.Repeat("<a>\n</a>", 2000)+"</r>"), Limits{})
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			line := 0
+			for n := range root.Elements() {
+				line++
+				if n.Position().Line != line {
+					t.Errorf("element %d is at %s", line, n.Position())
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestHelpersPassErrorsOn(t *testing.T) {
+	for name, call := range map[string]func(*Reader) error{
+		"Raw":     func(r *Reader) error { _, err := r.Raw(); return err },
+		"Node":    func(r *Reader) error { _, err := r.Node(); return err },
+		"Content": func(r *Reader) error { _, err := r.Content(); return err },
+		"Skip":    (*Reader).Skip,
+		"Empty":   (*Reader).Empty,
+		"Finish":  (*Reader).Finish,
+		"Expect":  func(r *Reader) error { _, err := r.Expect(Name{Local: "b"}); return err },
+		"Children": func(r *Reader) (last error) {
+			for _, err := range r.Children() {
+				last = err
+			}
+			return last
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := open(t, "<a> <!DOCTYPE x></a>")
+			require.ErrorIs(t, call(r), ErrForbidden, "met on the way")
+			require.ErrorIs(t, call(r), ErrForbidden, "met before")
+			if name == "Finish" || name == "Expect" {
+				return
+			}
+			r, _ = open(t, "<a>x</a>")
+			_, err := r.Next()
+			require.NoError(t, err)
+			require.ErrorIs(t, call(r), ErrContent, "not at a start tag")
+		})
+	}
 }

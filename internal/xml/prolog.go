@@ -3,38 +3,34 @@ package xml
 import "strings"
 
 // prolog reads the byte order mark and the XML declaration.
-func (r *Reader) prolog() {
+func (r *Reader) prolog() error {
 	if strings.HasPrefix(r.text, byteOrderMark) {
 		r.pos = len(byteOrderMark)
 	}
 	if rest := r.text[r.pos:]; !strings.HasPrefix(rest, "<?xml") || len(rest) < 6 || classes[rest[5]]&space == 0 {
-		return
+		return nil
 	}
 	start := r.pos
 	r.pos += len("<?xml")
 	version, ok := r.pseudo("version")
 	if !ok {
-		r.malformed(start, "XML declaration without version")
-		return
+		return r.malformed(start, "XML declaration without version")
 	}
 	if version != "1.0" {
-		r.fail(start, ErrForbidden, "XML version %q, only 1.0 is read", clip(version))
-		return
+		return r.fail(start, ErrForbidden, "XML version %q, only 1.0 is read", clip(version))
 	}
 	if encoding, ok := r.pseudo("encoding"); ok && !strings.EqualFold(encoding, "UTF-8") {
-		r.fail(start, ErrForbidden, "encoding %q, only UTF-8 is read", clip(encoding))
-		return
+		return r.fail(start, ErrForbidden, "encoding %q, only UTF-8 is read", clip(encoding))
 	}
 	if standalone, ok := r.pseudo("standalone"); ok && standalone != "yes" && standalone != "no" {
-		r.malformed(start, "standalone is %q, want yes or no", clip(standalone))
-		return
+		return r.malformed(start, "standalone is %q, want yes or no", clip(standalone))
 	}
 	r.skipSpace()
 	if !strings.HasPrefix(r.text[r.pos:], "?>") {
-		r.malformed(r.pos, "XML declaration is not version, encoding, standalone, in this order, and ?>")
-		return
+		return r.malformed(r.pos, "XML declaration is not version, encoding, standalone, in this order, and ?>")
 	}
 	r.pos += len("?>")
+	return nil
 }
 
 // pseudo reads one name="value" of the XML declaration, or moves nothing.

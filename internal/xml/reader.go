@@ -54,19 +54,22 @@ func (r *Reader) Reset(name string, data []byte, limits Limits) {
 		attrs:    r.attrs[len(r.attrs):], // what lies before belongs to tokens and trees
 		buf:      r.buf[:0],
 	}
+	r.err = r.load(data)
+}
+
+// load takes the document over and reads its prolog.
+func (r *Reader) load(data []byte) error {
 	if len(data) > r.limits.Size {
-		r.fail(0, ErrLimit, "document of %d bytes is larger than the limit of %d", len(data), r.limits.Size)
-		return
+		return r.fail(0, ErrLimit, "document of %d bytes is larger than the limit of %d", len(data), r.limits.Size)
 	}
 	var bad int
 	r.traits, bad = inspect(data)
 	r.src.text = string(data)
 	r.text, r.end = r.src.text, len(data)
 	if bad >= 0 {
-		r.fail(bad, ErrMalformed, "%s", r.whyNot(bad))
-		return
+		return r.fail(bad, ErrMalformed, "%s", r.whyNot(bad))
 	}
-	r.prolog()
+	return r.prolog()
 }
 
 // whyNot words what is wrong with the byte at an offset that inspect did not like.

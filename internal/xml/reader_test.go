@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -307,4 +308,25 @@ func TestPositionsFarIn(t *testing.T) {
 	require.Equal(t, Position{"f", 51, 701}, r.Position(strings.Index(doc, "<b/>")))
 	require.Equal(t, Position{"f", 1, 4}, r.Position(3))
 	require.Equal(t, Position{"f", 51, 701 + 8}, r.Position(len(doc)+5), "beyond the end is the end")
+}
+
+func TestHostileNamesDoNotFloodMessages(t *testing.T) {
+	long := strings.Repeat("é", 10000)
+	for _, doc := range []string{"<" + long + ">", "<" + long + "></a>", "<" + long + " b>", "<a " + long + "='' " + long + "=''/>",
+		"<a>&" + long + ";</a>", "<a>&#" + long + ";</a>", "<" + long + ":a/>", "<?xml version='" + long + "'?><a/>"} {
+		_, err := dump(doc, Limits{})
+		require.Error(t, err)
+		require.Less(t, len(err.Error()), 300)
+		require.True(t, utf8.ValidString(err.Error()))
+	}
+	r := NewReader("doc", []byte("<a>"+long+"</a>"), Limits{})
+	_, err := r.Root()
+	require.NoError(t, err)
+	require.ErrorContains(t, r.Empty(), "unexpected text")
+	require.Less(t, len(r.Empty().Error()), 300)
+}
+
+func TestKindsAreNamed(t *testing.T) {
+	require.Equal(t, []string{"nothing", "end of document", "start tag", "end tag", "text"},
+		[]string{Kind(0).String(), EOF.String(), Start.String(), End.String(), Text.String()})
 }

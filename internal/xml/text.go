@@ -114,15 +114,15 @@ func (r *Reader) normalise(offset int, s string, attribute bool) (string, error)
 	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		switch {
-		case c == '&':
+		switch c {
+		case '&':
 			n, err := r.reference(&b, offset+i, s[i:])
 			if err != nil {
 				return "", err
 			}
 			i += n - 1
 			continue
-		case c == '\r':
+		case '\r':
 			if i+1 < len(s) && s[i+1] == '\n' {
 				i++
 			}

@@ -1,0 +1,100 @@
+package gsi
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+)
+
+// Chain is the Value of a Credential made here. It is immutable. Of a refused
+// chain only what was understood before the refusal is there.
+type Chain struct {
+	// Certificates are as they were presented.
+	Certificates []*x509.Certificate
+	// Path is nil if the chain could not be put in order.
+	Path *proxy.Path
+	// Subject and Issuer are those of the end entity.
+	Subject, Issuer authz.DN
+	// IssuerKey identifies the key of the issuing CA, so that two CAs of one
+	// name are told apart: the hex SHA-256 of its public key info. It is
+	// empty unless the chain was verified.
+	IssuerKey string
+	// Issuers are the CAs from the end entity's to the root, once each.
+	Issuers []authz.DN
+	// Limited is set if a proxy is limited.
+	Limited bool
+	// Presented holds every name in the chain as presented, subject or
+	// issuer, once each: what bans look at when the chain is refused.
+	Presented []authz.DN
+}
+
+// ChainOf returns the Chain of a credential that this package made.
+func ChainOf(c *authz.Credential) (*Chain, bool) {
+	if c == nil {
+		return nil, false
+	}
+	chain, ok := c.Value.(*Chain)
+	return chain, ok
+}
+
+// Digest returns the SHA-256 over all certificates.
+func Digest(certs []*x509.Certificate) [sha256.Size]byte {
+	if len(certs) == 1 {
+		return sha256.Sum256(certs[0].Raw)
+	}
+	h := sha256.New()
+	for _, c := range certs {
+		h.Write(c.Raw)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// read takes the names from the chain; the path may be missing.
+func (c *Chain) read() error {
+	seen := map[string]bool{}
+	for _, cert := range c.Certificates[:min(len(c.Certificates), proxy.MaxCerts)] {
+		for _, raw := range [][]byte{cert.RawSubject, cert.RawIssuer} {
+			if d, err := name.Decode(raw); err == nil && !seen[d.Key()] {
+				seen[d.Key()] = true
+				c.Presented = append(c.Presented, d)
+			}
+		}
+	}
+	if c.Path == nil {
+		return nil
+	}
+	c.Limited = c.Path.Limited
+	var err error
+	if c.Subject, err = name.Decode(c.Path.EndEntity.RawSubject); err != nil {
+		return err
+	}
+	c.Issuer, err = name.Decode(c.Path.EndEntity.RawIssuer)
+	return err
+}
+
+// vouched takes the CAs from a verified path.
+func (c *Chain) vouched(path []*x509.Certificate) {
+	if len(path) < 2 {
+		return
+	}
+	key := sha256.Sum256(path[1].RawSubjectPublicKeyInfo)
+	c.IssuerKey, c.Issuers = hex.EncodeToString(key[:]), nil
+	for _, ca := range path[1:] {
+		if d, err := name.Decode(ca.RawSubject); err == nil {
+			c.Issuers = append(c.Issuers, d)
+		}
+	}
+}
+
+// verdict is the outcome of looking at a chain once, with how long it holds.
+type verdict struct {
+	anchors     *trust.Anchors // the authorities it was made with
+	from, until time.Time
+	credential  *authz.Credential
+}

@@ -1,0 +1,17 @@
+// Package gsi verifies the X.509 credentials of grid users and hosts: one
+// entry point turns a chain of certificates into an [authz.Credential].
+//
+// The chain is an end-entity certificate, or RFC 3820 proxies standing on one.
+// Whoever holds a proxy acts as its end entity; that is the identity. The
+// rules are in internal/gsi/proxy, the authorities in internal/gsi/trust.
+//
+// A verdict is cached by the digest of the whole chain and is good until the
+// first certificate or revocation list in use ends, or the authorities change.
+// [authz.Credential.Verdict] looks at that on every request, in nanoseconds
+// and without any network, so a connection that stays open, or one resumed by
+// a session ticket, cannot outlive an expiry or a revocation.
+//
+// A chain that is refused still yields a Credential, with an error and with
+// the names it presented: it is never taken for an anonymous caller, and bans
+// see its names.
+package gsi

@@ -1,0 +1,242 @@
+package trust
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+)
+
+// Anchors is a set of certification authorities at one moment. It is
+// immutable, so its address tells one state from the next.
+type Anchors struct {
+	policy        CRLPolicy
+	roots         *x509.CertPool
+	intermediates *x509.CertPool
+	authorities   map[string]*authority // by subject and key
+	count         int
+}
+
+// authority is what the files say about one CA key.
+type authority struct {
+	cert     *x509.Certificate
+	crl      *crl
+	crlError error // a list is there that cannot be used
+	policies []signingPolicy
+	// policyError: a policy is there that cannot be read.
+	policyError error
+}
+
+// Len returns the number of authorities.
+func (a *Anchors) Len() int { return a.count }
+
+// Certificates returns the certificates of the authorities, in no order.
+func (a *Anchors) Certificates() []*x509.Certificate {
+	all := make([]*x509.Certificate, 0, len(a.authorities))
+	for _, one := range a.authorities {
+		all = append(all, one.cert)
+	}
+	return all
+}
+
+// Roots returns the root certificates, for a tls.Config.
+func (a *Anchors) Roots() *x509.CertPool { return a.roots }
+
+func caKey(c *x509.Certificate) string {
+	return string(c.RawSubject) + "\x00" + string(c.RawSubjectPublicKeyInfo)
+}
+
+func assemble(files map[string]*file, policy CRLPolicy) *Anchors {
+	a := &Anchors{policy: policy, roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), authorities: map[string]*authority{}}
+	bases := map[string][]*authority{}
+	for _, f := range files {
+		for _, c := range f.certs {
+			if isCA(c) {
+				bases[f.base] = append(bases[f.base], a.add(c))
+			}
+		}
+	}
+	for _, f := range files {
+		for _, one := range bases[f.base] {
+			one.join(f)
+		}
+		for _, list := range f.crls {
+			for _, one := range a.authorities {
+				one.take(list)
+			}
+		}
+	}
+	a.count = len(a.authorities)
+	return a
+}
+
+func (a *Anchors) add(c *x509.Certificate) *authority {
+	if bytes.Equal(c.RawSubject, c.RawIssuer) {
+		a.roots.AddCert(c)
+	} else {
+		a.intermediates.AddCert(c)
+	}
+	key := caKey(c)
+	if a.authorities[key] == nil {
+		a.authorities[key] = &authority{cert: c}
+	}
+	return a.authorities[key]
+}
+
+// join takes from a file what belongs to the CA of its base name.
+func (one *authority) join(f *file) {
+	switch f.kind {
+	case kindPolicy:
+		if f.policy != nil {
+			one.policies = append(one.policies, f.policy)
+		} else if f.err != nil {
+			one.policyError = fmt.Errorf("%s: %w", f.path, f.err)
+		}
+	case kindCRL:
+		if f.err != nil && len(f.crls) == 0 {
+			one.crlError = fmt.Errorf("%s: %w", f.path, f.err)
+		}
+	}
+}
+
+// take keeps the newest list of the CA.
+func (one *authority) take(list *crl) {
+	if bytes.Equal(list.issuer, one.cert.RawSubject) && (one.crl == nil || list.thisUpdate.After(one.crl.thisUpdate)) && list.signedBy(one.cert) == nil {
+		one.crl = list
+	}
+}
+
+// Path is an end entity's certificate with those that vouch for it.
+type Path struct {
+	// Chain goes from the end entity to the root.
+	Chain []*x509.Certificate
+	// Until is when the path must be looked at again at the latest: the
+	// first end of a certificate or of a revocation list in use.
+	Until time.Time
+}
+
+// Verify finds a path from the end entity to a root that holds at that time:
+// signatures, validity, constraints, extended key usage, signing policies,
+// revocation. The certificates above may be used on the way. Of several paths
+// the first that passes is taken; the error is about the first that does not.
+func (a *Anchors) Verify(leaf *x509.Certificate, above []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage) (Path, error) {
+	pool := a.intermediates
+	if len(above) > 0 {
+		pool = pool.Clone()
+		for _, c := range above {
+			pool.AddCert(c)
+		}
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: a.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage}})
+	if err != nil {
+		return Path{}, a.readable(leaf, err)
+	}
+	var first error
+	for _, chain := range chains {
+		until, err := a.check(chain, at)
+		if err == nil {
+			return Path{Chain: chain, Until: until}, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return Path{}, first
+}
+
+func (a *Anchors) readable(leaf *x509.Certificate, err error) error {
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%s is issued by %s, which is not among the trusted CAs or did not sign it", name.Text(leaf.RawSubject), name.Text(leaf.RawIssuer))
+	}
+	return fmt.Errorf("%s: %w", name.Text(leaf.RawSubject), err)
+}
+
+func (a *Anchors) check(chain []*x509.Certificate, at time.Time) (until time.Time, err error) {
+	until = chain[0].NotAfter
+	for i, c := range chain {
+		if err := checkSize(c); err != nil {
+			return until, err
+		}
+		until = earlier(until, c.NotAfter)
+		if i+1 == len(chain) {
+			break
+		}
+		one := a.authorities[caKey(chain[i+1])]
+		if one == nil { // presented along with the certificate
+			one = &authority{cert: chain[i+1]}
+		}
+		if err := one.checkPolicy(c); err != nil {
+			return until, err
+		}
+		next, err := one.checkRevoked(c, a.policy, at)
+		if err != nil {
+			return until, err
+		}
+		until = earlier(until, next)
+	}
+	return until, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func checkSize(c *x509.Certificate) error {
+	const least = 2048
+	if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < least {
+		return fmt.Errorf("%s has an RSA key of %d bits: at least %d are needed", name.Text(c.RawSubject), k.N.BitLen(), least)
+	}
+	return nil
+}
+
+// checkPolicy applies the signing policies: every one there is must allow.
+func (one *authority) checkPolicy(c *x509.Certificate) error {
+	if one.policyError != nil {
+		return fmt.Errorf("the signing policy of %s cannot be used: %w", name.Text(one.cert.RawSubject), one.policyError)
+	}
+	if len(one.policies) == 0 {
+		return nil
+	}
+	ca, err := name.Decode(one.cert.RawSubject)
+	if err != nil {
+		return err
+	}
+	subject, err := name.Decode(c.RawSubject)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(one.policies, func(p signingPolicy) bool { return !p.allows(ca, subject) }) {
+		return fmt.Errorf("%s is outside what its CA %s may sign", subject.Slash(), ca.Slash())
+	}
+	return nil
+}
+
+// checkRevoked returns until when the list in use holds.
+func (one *authority) checkRevoked(c *x509.Certificate, policy CRLPolicy, at time.Time) (time.Time, error) {
+	ca := name.Text(one.cert.RawSubject)
+	switch list := one.crl; {
+	case policy == Ignore:
+		return time.Time{}, nil
+	case list == nil && one.crlError != nil:
+		return time.Time{}, fmt.Errorf("the revocation list of %s cannot be used: %w", ca, one.crlError)
+	case list == nil && policy == IfPresent:
+		return time.Time{}, nil
+	case list == nil:
+		return time.Time{}, fmt.Errorf("there is no revocation list of %s", ca)
+	case list.revokes(c):
+		return time.Time{}, fmt.Errorf("%s is revoked by its CA", name.Text(c.RawSubject))
+	case list.nextUpdate.IsZero() || at.After(list.nextUpdate):
+		return time.Time{}, fmt.Errorf("the revocation list of %s is out of date: it ended %s", ca, list.nextUpdate.Format(time.RFC3339))
+	default:
+		return list.nextUpdate, nil
+	}
+}

@@ -1,0 +1,164 @@
+package gsi
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+)
+
+// Verifier verifies chains. It is safe for concurrent use.
+type Verifier struct {
+	trust *trust.Store
+	now   func() time.Time
+	cache cache
+}
+
+// NewVerifier returns a Verifier that accepts what the authorities vouch for.
+// The clock is time.Now if nil.
+func NewVerifier(authorities *trust.Store, now func() time.Time) *Verifier {
+	if now == nil {
+		now = time.Now
+	}
+	return &Verifier{trust: authorities, now: now}
+}
+
+// Trust returns the authorities.
+func (v *Verifier) Trust() *trust.Store { return v.trust }
+
+// FromTLS returns the credential that the peer of a connection presented, nil
+// if it presented none. Call it for every request: it is cheap, and yesterday's
+// verdict is no verdict.
+func (v *Verifier) FromTLS(state *tls.ConnectionState) *authz.Credential {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	return v.Verify(state.PeerCertificates)
+}
+
+// Verify returns the credential that a chain is. The caller must know that the
+// key of the first certificate is held by whoever presents it; the others may
+// come in any order. The result is never nil; its Err says why it is refused.
+func (v *Verifier) Verify(certs []*x509.Certificate) *authz.Credential {
+	if err := proxy.Size(certs); err != nil {
+		return refused(certs, err)
+	}
+	digest := Digest(certs)
+	s, ok := v.cache.get(digest)
+	if !ok {
+		s = v.cache.add(digest, newSubject(v, digest, certs))
+	}
+	return s.judge().credential
+}
+
+func refused(certs []*x509.Certificate, err error) *authz.Credential {
+	chain := &Chain{Certificates: certs[:min(len(certs), proxy.MaxCerts)]}
+	_ = chain.read() // without a path it only collects names
+	c := &authz.Credential{Digest: Digest(chain.Certificates), Value: chain, Err: err}
+	if len(certs) > 0 {
+		c.Subject = name.Text(certs[0].RawSubject)
+	}
+	return c
+}
+
+// subject is a chain with what never changes about it and its last verdict.
+type subject struct {
+	verifier *Verifier
+	digest   [32]byte
+	chain    Chain
+	fault    error // in structure or signatures: for ever
+	last     atomic.Pointer[verdict]
+	renewal  sync.Mutex
+}
+
+func newSubject(v *Verifier, digest [32]byte, certs []*x509.Certificate) *subject {
+	s := &subject{verifier: v, digest: digest, chain: Chain{Certificates: certs}}
+	var err error
+	if s.chain.Path, s.fault = proxy.Arrange(certs); s.fault == nil {
+		s.fault = s.chain.Path.CheckSignatures()
+	}
+	if err = s.chain.read(); err != nil && s.fault == nil {
+		s.fault = fmt.Errorf("the name of the end entity or of its issuer cannot be read: %w", err)
+	}
+	return s
+}
+
+// judge returns today's verdict: the last one if nothing has changed.
+func (s *subject) judge() *verdict {
+	now := s.verifier.now()
+	if last := s.last.Load(); last.holds(s.verifier.trust.Current(), now) {
+		return last
+	}
+	s.renewal.Lock()
+	defer s.renewal.Unlock()
+	anchors := s.verifier.trust.Current()
+	if last := s.last.Load(); last.holds(anchors, now) {
+		return last
+	}
+	next := s.look(anchors, now)
+	s.last.Store(next)
+	return next
+}
+
+func (v *verdict) holds(anchors *trust.Anchors, now time.Time) bool {
+	return v != nil && v.anchors == anchors && !now.Before(v.from) && !now.After(v.until)
+}
+
+// verdictLife bounds how long a verdict is not looked at again, a refusal
+// above all: what was not yet valid may have become so.
+const verdictLife = time.Minute
+
+func (s *subject) look(anchors *trust.Anchors, now time.Time) *verdict {
+	chain := s.chain
+	next := &verdict{anchors: anchors, from: now, until: now.Add(verdictLife)}
+	err := s.fault
+	if err == nil {
+		err = s.verifyAt(anchors, now, &chain, next)
+	}
+	subject := chain.Subject.Slash()
+	if chain.Subject.IsZero() {
+		subject = name.Text(s.chain.Certificates[0].RawSubject)
+	}
+	next.credential = &authz.Credential{Digest: s.digest, Subject: subject, Value: &chain, Err: err}
+	if err == nil {
+		next.credential.Judge = func() error { return s.judge().credential.Err }
+	}
+	return next
+}
+
+func (s *subject) verifyAt(anchors *trust.Anchors, now time.Time, chain *Chain, next *verdict) error {
+	from, to := chain.Path.Validity()
+	switch {
+	case now.Before(from):
+		return fmt.Errorf("a proxy of %s is valid only from %s", chain.Subject.Slash(), from.UTC().Format(time.RFC3339))
+	case !to.IsZero() && now.After(to):
+		return fmt.Errorf("a proxy of %s ended %s: make a new one", chain.Subject.Slash(), to.UTC().Format(time.RFC3339))
+	}
+	path, err := anchors.Verify(chain.Path.EndEntity, chain.Path.Above, now, x509.ExtKeyUsageClientAuth)
+	if err != nil {
+		return err
+	}
+	chain.vouched(path.Chain)
+	next.until = path.Until
+	if !to.IsZero() && to.Before(next.until) {
+		next.until = to
+	}
+	return nil
+}
+
+// VerifyServer checks the chain of a server against the authorities, their
+// signing policies and revocation lists. Who the server is, the caller checks.
+func (v *Verifier) VerifyServer(certs []*x509.Certificate) error {
+	if err := proxy.Size(certs); err != nil {
+		return err
+	}
+	_, err := v.trust.Current().Verify(certs[0], certs[1:], v.now(), x509.ExtKeyUsageServerAuth)
+	return err
+}

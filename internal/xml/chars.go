@@ -76,15 +76,22 @@ func in(ranges [][2]rune, c rune) bool {
 // IsNCName tells whether s is a name without a colon (NCName of Namespaces in XML 1.0), as a prefix, a local
 // part and a value of xs:ID must be.
 func IsNCName(s string) bool {
+	if s == "" {
+		return false
+	}
+	i := 0
+	for i < len(s) && classes[s[i]]&nameByte != 0 {
+		i++
+	}
+	if i == len(s) {
+		return classes[s[0]]&nameStart != 0
+	}
 	for i, c := range s {
-		if c == utf8.RuneError && !utf8.ValidString(s) {
-			return false
-		}
 		if !isNameChar(c) || i == 0 && !isNameStart(c) {
 			return false
 		}
 	}
-	return s != ""
+	return utf8.ValidString(s) // U+FFFD, which stands for what is not valid, is a character of names
 }
 
 // isBlank tells whether s is white space of XML or empty.

@@ -199,24 +199,30 @@ func (r *Reader) ncname(what string) (string, error) {
 	for i < len(text) && classes[text[i]]&nameByte != 0 {
 		i++
 	}
-	if i < len(text) && text[i] >= utf8.RuneSelf {
-		for _, c := range text[i:] {
-			if !isNameChar(c) {
-				break
-			}
-			i += utf8.RuneLen(c)
+	if i == start || classes[text[start]]&nameStart == 0 || i < len(text) && text[i] >= utf8.RuneSelf {
+		return r.wideName(what)
+	}
+	r.pos = i
+	return text[start:i], nil
+}
+
+// wideName reads a name with characters beyond ASCII, or tells why there is none.
+func (r *Reader) wideName(what string) (string, error) {
+	start, i := r.pos, r.pos
+	for _, c := range r.text[start:r.end] {
+		if !isNameChar(c) {
+			break
 		}
+		i += utf8.RuneLen(c)
 	}
 	if i == start {
 		return "", r.malformed(start, "%s name wanted", what)
 	}
-	if c := text[start]; classes[c]&nameStart == 0 {
-		if c, _ := utf8.DecodeRuneInString(text[start:]); !isNameStart(c) {
-			return "", r.malformed(start, "%s name starts with %q", what, c)
-		}
+	if c, _ := utf8.DecodeRuneInString(r.text[start:]); !isNameStart(c) {
+		return "", r.malformed(start, "%s name starts with %q", what, c)
 	}
 	r.pos = i
-	return text[start:i], nil
+	return r.text[start:i], nil
 }
 
 // declare enters a namespace declaration of the element f (Namespaces in XML 1.0, sections 2.2 and 3).

@@ -79,7 +79,7 @@ func (w *Writer) Start(tag string) {
 
 // Namespace declares a prefix, or with "" the default namespace, on the element just started.
 func (w *Writer) Namespace(prefix, space string) {
-	if !w.tagOpen("namespace " + prefix) {
+	if !w.tagOpen("namespace", prefix) {
 		return
 	}
 	scope := w.elements[len(w.elements)-1].scope
@@ -101,7 +101,7 @@ func (w *Writer) Namespace(prefix, space string) {
 
 // Attr writes an attribute of the element just started.
 func (w *Writer) Attr(name, value string) {
-	if !w.tagOpen("attribute " + name) {
+	if !w.tagOpen("attribute", name) {
 		return
 	}
 	if !isQName(name) || name == "xmlns" || strings.HasPrefix(name, "xmlns:") {
@@ -205,9 +205,9 @@ func (w *Writer) put(s string) {
 	}
 }
 
-func (w *Writer) tagOpen(what string) bool {
+func (w *Writer) tagOpen(what, name string) bool {
 	if !w.open {
-		w.fail("%s is not written right after a start tag", clip(what))
+		w.fail("%s %s is not written right after a start tag", what, clip(name))
 	}
 	return w.open
 }
@@ -271,16 +271,36 @@ func (w *Writer) value(s string) {
 }
 
 func (w *Writer) escape(s string, attribute bool) {
-	if i := illegal(s); i >= 0 {
-		if w.err == nil {
-			w.err = fmt.Errorf("writing xml: %w: byte %d of %q", ErrIllegal, i, clip(s))
-		}
+	if w.err != nil {
 		return
 	}
-	if w.err == nil {
-		w.buf = appendEscaped(w.buf, s, attribute)
+	if isPlain(s) {
+		w.buf = append(w.buf, s...)
+		return
 	}
+	if i := illegal(s); i >= 0 {
+		w.err = fmt.Errorf("writing xml: %w: byte %d of %q", ErrIllegal, i, clip(s))
+		return
+	}
+	w.buf = appendEscaped(w.buf, s, attribute)
 }
+
+// isPlain tells whether s is ASCII that stands for itself everywhere.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if !plain[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var plain = func() (t [256]bool) {
+	for c := byte(' '); c < utf8.RuneSelf; c++ {
+		t[c] = escapes[c] == ""
+	}
+	return t
+}()
 
 // illegal is the offset of the first thing in s that is no character of XML, or -1.
 func illegal(s string) int {

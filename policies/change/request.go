@@ -57,6 +57,9 @@ type Result struct {
 	Changed bool     `json:"changed"`
 	// Repeated: the answer to an earlier request with the same key.
 	Repeated bool `json:"repeated,omitempty"`
+	// Pending are the followers that had not settled the revision when the
+	// wait that was asked for ended. Only a wire that waits sets it.
+	Pending []Follower `json:"pending,omitempty"`
 }
 
 // File is a text to load, and the name under which errors speak of it.

@@ -37,6 +37,7 @@ const (
 	ActionBan          = own + "action/pap/ban" // ban and un-ban
 	ActionConfigRead   = own + "action/pap/config-read"
 	ActionConfigWrite  = own + "action/pap/config-write"
+	ActionFollow       = own + "action/pap/follow" // read the feed of updates and report progress
 )
 
 // Operation gives the action-id of an operation of an existing protocol.

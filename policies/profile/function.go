@@ -13,6 +13,7 @@ const (
 	FunctionDateTimeEqual = xacml + "function:dateTime-equal"
 	FunctionAnyURIEqual   = xacml + "function:anyURI-equal"
 	FunctionX500NameEqual = xacml + "function:x500Name-equal"
+	FunctionAnd           = xacml + "function:and"
 	FunctionStringRegexp  = xacml + "function:string-regexp-match" // unanchored, XPath
 )
 

@@ -1,0 +1,510 @@
+package spl
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+)
+
+// Parse reads a whole text. The error, if any, is [Errors], and the file then
+// holds what could be made out.
+func Parse(name, text string) (*File, error) {
+	origin := policies.Position{File: name, Line: 1, Column: 1}
+	p := newParser(text, origin, version(text))
+	f := p.file(name)
+	return f, p.report.err()
+}
+
+// ParseResource reads the head of a resource as [File.Pieces] cut it: without
+// actions, the closing brace optional. Position says where the text begins.
+func ParseResource(text string, v Version, at policies.Position) (*Resource, error) {
+	p := newParser(text, at, v)
+	p.piece = true
+	r := &Resource{}
+	if p.wants("resource") {
+		r = p.resource()
+	}
+	p.end()
+	return r, p.report.err()
+}
+
+// ParseAction reads the head of an action likewise.
+func ParseAction(text string, v Version, at policies.Position) (*Action, error) {
+	p := newParser(text, at, v)
+	p.piece = true
+	a := &Action{}
+	if p.is("private") || p.wants("action") {
+		a = p.action()
+	}
+	p.end()
+	return a, p.report.err()
+}
+
+// ParseRule reads one rule.
+func ParseRule(text string, v Version, at policies.Position) (*Rule, error) {
+	p := newParser(text, at, v)
+	r := &Rule{}
+	if p.wants("rule") {
+		r = p.rule()
+	}
+	p.end()
+	return r, p.report.err()
+}
+
+type parser struct {
+	version Version
+	tokens  []token
+	at      int
+	piece   bool // a unit: heads without children, closing brace optional
+	stray   int  // braces already closed for want of them
+	report  *report
+}
+
+func newParser(text string, origin policies.Position, v Version) *parser {
+	if origin.Line == 0 {
+		origin.Line, origin.Column = 1, 1
+	}
+	r := newReport(text, origin)
+	return &parser{version: v, tokens: lex(text, origin, v, r), report: r}
+}
+
+func (p *parser) peek() *token { return &p.tokens[p.at] }
+
+func (p *parser) take() *token {
+	t := p.peek()
+	if t.kind != eof {
+		p.at++
+	}
+	return t
+}
+
+// is reports whether the next token is that keyword.
+func (p *parser) is(word string) bool {
+	t := p.peek()
+	return t.kind == keyword && t.text == word
+}
+
+// wants reports whether the next token is that keyword and complains if not.
+func (p *parser) wants(word string) bool {
+	if p.is(word) {
+		return true
+	}
+	p.unexpected(word)
+	return false
+}
+
+// unexpected reports the next token where one of the words would do.
+func (p *parser) unexpected(words ...string) {
+	t := p.peek()
+	found := `"` + t.text + `"`
+	if t.kind == quoted {
+		found = t.text
+	}
+	if t.kind == eof {
+		found = "the end"
+	}
+	hint := ""
+	if t.kind == word {
+		hint = suggest(t.text, words)
+	}
+	for i, w := range words {
+		if w == "{" || w == "}" || w == "=" {
+			words[i] = `"` + w + `"`
+		}
+	}
+	p.report.add(t.at, hint, "unexpected %s: want %s", found, orList(words))
+}
+
+func orList(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " or " + words[n-1]
+	}
+	return words[0]
+}
+
+func (p *parser) file(name string) *File {
+	f := &File{Name: name, Version: p.version, text: strings.Join(p.report.lines, "\n")}
+	if p.version == Two {
+		p.statement()
+	}
+	empty := true
+	for p.peek().kind != eof {
+		switch {
+		case p.is("resource"):
+			f.Resources = append(f.Resources, p.resource())
+			empty = false
+		case p.is("action") || p.is("private"):
+			f.Actions = append(f.Actions, p.action())
+			empty = false
+		default:
+			p.outside(empty)
+		}
+	}
+	if empty && len(p.report.errors) == 0 {
+		p.report.add(p.report.origin, "want a resource", "no policy in it")
+	}
+	f.tokens = p.tokens
+	return f
+}
+
+// statement reads "spl 2".
+func (p *parser) statement() {
+	p.take().begins = true
+	if t := p.take(); t.text != "2" {
+		p.report.add(t.at, `write "spl 2", or nothing for version 1`, "unknown version %s", t.text)
+	}
+}
+
+// outside reports what stands where a resource should, once, and passes it.
+func (p *parser) outside(first bool) {
+	if p.peek().kind == closing && p.stray > 0 {
+		p.stray--
+		p.take()
+		return
+	}
+	if p.peek().kind == word && !first && suggest(p.peek().text, []string{"resource", "action", "private"}) == "" || p.peek().kind == closing {
+		p.report.add(p.peek().at, "remove it (Argus ignored what follows the last resource)", "unexpected %q after the end of a resource", p.peek().text)
+	} else {
+		p.unexpected("resource", "action")
+	}
+	for depth := 0; p.peek().kind != eof; {
+		switch t := p.peek(); {
+		case depth == 0 && t.kind == keyword && slices.Contains([]string{"resource", "action", "private"}, t.text):
+			return
+		case t.kind == open:
+			depth++
+		case t.kind == closing && depth > 0:
+			depth--
+		}
+		p.take()
+	}
+}
+
+// end wants the end of a unit.
+func (p *parser) end() {
+	if p.peek().kind != eof && len(p.report.errors) == 0 {
+		p.unexpected("the end of the text")
+	}
+}
+
+func (p *parser) resource() *Resource {
+	r := &Resource{}
+	r.first = p.at
+	r.Position = p.peek().at
+	p.begin()
+	p.take()
+	r.Value = p.word("a resource")
+	p.body(&r.span, "resource", "resource is empty: want an action, an obligation or a description", func() bool {
+		switch {
+		case p.is("description"):
+			p.item(&r.span, func() { r.Description = p.description() })
+		case p.is("obligation"):
+			p.item(&r.span, func() { r.Obligations = append(r.Obligations, p.duty()) })
+		case !p.piece && (p.is("action") || p.is("private")):
+			r.child(p.at)
+			r.Actions = append(r.Actions, p.action())
+		default:
+			return false
+		}
+		return true
+	}, "description", "obligation", "action", "private")
+	return r
+}
+
+func (p *parser) action() *Action {
+	a := &Action{}
+	a.first = p.at
+	a.Position = p.peek().at
+	p.begin()
+	if p.is("private") {
+		a.Private = true
+		p.take()
+	}
+	if !p.wants("action") {
+		p.skip()
+		a.last = p.at - 1
+		return a
+	}
+	p.take()
+	a.Value = p.word("an action")
+	p.body(&a.span, "action", "action is empty: want a rule, an obligation or a description", func() bool {
+		switch {
+		case p.is("description"):
+			p.item(&a.span, func() { a.Description = p.description() })
+		case p.is("obligation"):
+			p.item(&a.span, func() { a.Obligations = append(a.Obligations, p.duty()) })
+		case !p.piece && p.is("rule"):
+			a.child(p.at)
+			a.Rules = append(a.Rules, p.rule())
+		default:
+			return false
+		}
+		return true
+	}, "description", "obligation", "rule")
+	return a
+}
+
+func (p *parser) rule() *Rule {
+	r := &Rule{}
+	r.first = p.at
+	r.Position = p.peek().at
+	p.begin()
+	p.take()
+	switch {
+	case p.is("permit"):
+		r.Effect = authz.Permit
+		p.take()
+	case p.is("deny"):
+		r.Effect = authz.Deny
+		p.take()
+	default:
+		p.unexpected("permit", "deny")
+		if p.peek().kind == word {
+			p.take()
+		}
+	}
+	wanted := []string{"a condition"}
+	if p.version == Two {
+		wanted = append(wanted, "obligation", "advice", "because", "from", "until")
+	}
+	piece := p.piece
+	p.piece = false // a rule needs its brace
+	p.body(&r.span, "rule", "rule is empty: want a condition", func() bool { return p.ruleItem(r) }, wanted...)
+	p.piece = piece
+	if p.version == Two && r.Effect == authz.Permit && len(r.Conditions) == 0 && len(p.report.errors) == 0 {
+		p.report.add(r.Position, `write what it asks for, such as action = ".*"`, "permit rule without a condition would permit everybody")
+	}
+	return r
+}
+
+func (p *parser) ruleItem(r *Rule) bool {
+	switch t := p.peek(); {
+	case t.kind == word || t.kind == quoted:
+		p.begin()
+		r.Conditions = append(r.Conditions, p.condition())
+	case p.version == One:
+		return false
+	case p.is("obligation") || p.is("advice"):
+		r.Duties = append(r.Duties, p.duty())
+	case p.is("because"):
+		r.Because = p.once(r.Because)
+	case p.is("from"):
+		r.From = p.once(r.From)
+	case p.is("until"):
+		r.Until = p.once(r.Until)
+	default:
+		return false
+	}
+	return true
+}
+
+// once reads a keyword and its string, of which a rule has one.
+func (p *parser) once(before *Word) *Word {
+	p.begin()
+	t := p.take()
+	if before != nil {
+		p.report.add(t.at, "", "%s is given twice", t.text)
+	}
+	w := p.word("a string")
+	return &w
+}
+
+func (p *parser) condition() Condition {
+	c := Condition{Name: p.word("an attribute")}
+	t := p.peek()
+	switch {
+	case t.kind == operator && (p.version == Two || t.text == "="):
+		c.Operator = p.take().text
+		c.Values = []Word{p.word("a value")}
+	case p.is("matches"):
+		c.Operator = p.take().text
+		c.Values = []Word{p.word("a value")}
+	case p.is("in"):
+		c.Operator = p.take().text
+		c.Values = p.list()
+	default:
+		p.unexpected("=")
+		p.skipPair()
+	}
+	return c
+}
+
+func (p *parser) list() []Word {
+	if p.peek().kind != openList {
+		p.unexpected(`"("`)
+		return nil
+	}
+	p.take()
+	var values []Word
+	for p.peek().kind == word || p.peek().kind == quoted {
+		values = append(values, p.word("a value"))
+	}
+	if p.peek().kind != closeList || len(values) == 0 {
+		p.unexpected("a value", `")"`)
+	}
+	if p.peek().kind == closeList {
+		p.take()
+	}
+	return values
+}
+
+// skipPair passes what is left of a broken condition.
+func (p *parser) skipPair() {
+	for {
+		switch p.peek().kind {
+		case operator, openList, closeList:
+			p.take()
+			if k := p.peek().kind; k == word || k == quoted {
+				p.take()
+			}
+		default:
+			return
+		}
+	}
+}
+
+func (p *parser) description() *Word {
+	p.begin()
+	p.take()
+	w := p.word("a string")
+	return &w
+}
+
+func (p *parser) duty() Duty {
+	d := Duty{Position: p.peek().at}
+	p.begin()
+	d.Advice = p.take().text == "advice"
+	d.ID = p.word("an id")
+	var s span
+	piece := p.piece
+	p.piece = false
+	p.body(&s, "obligation", "", func() bool {
+		if k := p.peek().kind; k != word && k != quoted {
+			return false
+		}
+		p.begin()
+		pair := Pair{Name: p.word("an attribute")}
+		if t := p.peek(); t.kind != operator || t.text != "=" {
+			p.unexpected("=")
+			p.skipPair()
+			return true
+		}
+		p.take()
+		pair.Value = p.word("a value")
+		d.Pairs = append(d.Pairs, pair)
+		return true
+	}, "an attribute")
+	p.piece = piece
+	return d
+}
+
+// word reads a string or bare word.
+func (p *parser) word(what string) Word {
+	t := p.peek()
+	if t.kind == word || t.kind == quoted {
+		p.take()
+		return Word{Text: t.value, Raw: t.text, Position: t.at}
+	}
+	if t.kind == keyword {
+		p.report.add(t.at, "put it in quotes", "unexpected keyword %q: want %s", t.text, what)
+		p.take()
+		return Word{Position: t.at}
+	}
+	p.unexpected(what)
+	return Word{Position: t.at}
+}
+
+func (p *parser) begin() { p.peek().begins = true }
+
+// body reads "{", items and "}". Of what is no item it reports the first token
+// and skips to the next that may be one; a keyword that belongs further out
+// ends the body as if its brace were there.
+func (p *parser) body(s *span, what, empty string, item func() bool, wanted ...string) {
+	defer func() {
+		s.last = p.at - 1
+		if s.head == 0 {
+			s.head = s.last
+			if p.tokens[s.last].kind == closing {
+				s.head--
+			}
+		}
+	}()
+	if p.peek().kind != open {
+		p.unexpected("{")
+		return
+	}
+	p.take()
+	s.body = p.at
+	start := p.at
+	for {
+		switch t := p.peek(); {
+		case t.kind == closing:
+			if p.at == start && empty != "" && !p.piece {
+				p.report.add(t.at, "", "%s", empty)
+			}
+			p.take()
+			return
+		case t.kind == eof && p.piece:
+			return
+		case t.kind == eof:
+			p.report.add(t.at, `close it with "}"`, "%s does not end", what)
+			return
+		case item():
+		case t.kind == keyword && outer(what, t.text):
+			p.report.add(t.at, `is a "}" missing before it?`, "unexpected %q in a %s", t.text, what)
+			p.stray++
+			return
+		default:
+			p.unexpected(slices.Clone(wanted)...)
+			p.skip()
+		}
+	}
+}
+
+// outer reports whether a keyword in a body can only be meant for what
+// encloses it.
+func outer(what, word string) bool {
+	switch what {
+	case "resource":
+		return word == "resource"
+	case "action":
+		return word == "resource" || word == "action" || word == "private"
+	}
+	return word == "resource" || word == "action" || word == "private" || word == "rule"
+}
+
+// skip passes the next token and everything to where a statement may begin:
+// a keyword, or the end of this body. Blocks are passed whole.
+func (p *parser) skip() {
+	for depth := 0; ; {
+		switch t := p.take(); t.kind {
+		case open:
+			depth++
+		case closing:
+			depth--
+		}
+		t := p.peek()
+		if t.kind == eof || depth <= 0 && (t.kind == closing || t.kind == keyword && t.text != "permit" && t.text != "deny") {
+			return
+		}
+	}
+}
+
+// item reads a description or an obligation and remembers its tokens if it
+// stands behind a child, from where a head must be gathered.
+func (p *parser) item(s *span, read func()) {
+	first := p.at
+	read()
+	if s.head != 0 {
+		s.extra = append(s.extra, [2]int{first, p.at - 1})
+	}
+}
+
+// child notes where the first child begins.
+func (s *span) child(at int) {
+	if s.head == 0 {
+		s.head = at - 1
+	}
+}

@@ -104,7 +104,7 @@ type Exit struct {
 	Signal string        `json:"signal,omitzero"` // the signal that ended it, "SIGKILL"
 	Cause  Cause         `json:"cause,omitzero"`
 	Error  string        `json:"error,omitzero"`
-	CPU    time.Duration `json:"cpu,format:nano"` // of the whole job
+	CPU    time.Duration `json:"cpu_ns"` // of the whole job
 	Ended  time.Time     `json:"ended"`
 }
 
@@ -117,6 +117,6 @@ type Status struct {
 	Limits  Limits        `json:"limits"`
 	Claimed time.Time     `json:"claimed"`
 	Started time.Time     `json:"started,omitzero"`
-	CPU     time.Duration `json:"cpu,format:nano"` // used so far, where it can be seen
+	CPU     time.Duration `json:"cpu_ns"` // used so far, where it can be seen
 	Exit    *Exit         `json:"exit,omitzero"`
 }

@@ -39,9 +39,9 @@ const (
 
 // Limits bound a job as a whole: every process it starts counts.
 type Limits struct {
-	CPU   time.Duration `json:"cpu,format:nano"`  // CPU time; at least a second
-	Wall  time.Duration `json:"wall,format:nano"` // elapsed time; at least a second
-	Files uint64        `json:"files,omitzero"`   // open files per process; 0 means the launcher's default
+	CPU   time.Duration `json:"cpu_ns"`         // CPU time; at least a second
+	Wall  time.Duration `json:"wall_ns"`        // elapsed time; at least a second
+	Files uint64        `json:"files,omitzero"` // open files per process; 0 means the launcher's default
 }
 
 // Order says exactly what is to be done.

@@ -1,0 +1,3 @@
+package pap_test
+
+func child() bool { return false }

@@ -1,0 +1,124 @@
+package pap
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/gatehouse-authz/gatehouse/policies/source"
+)
+
+// Source is what a decision point follows.
+type Source interface {
+	Next(ctx context.Context, after authz.Revision) (policies.Update, error)
+}
+
+var _ Source = (*Service)(nil)
+
+// Next waits until there is something newer than after, and returns what leads
+// there: edits if it can, else a base. It is a pdp.Source. It returns ctx.Err()
+// when ctx is done first.
+func (s *Service) Next(ctx context.Context, after authz.Revision) (policies.Update, error) {
+	return s.next(ctx, after, source.Everyone)
+}
+
+// Admin is the source of the policies that say who may administer: the bans and
+// the PAP "admin".
+func (s *Service) Admin() Source { return admin{s} }
+
+type admin struct{ service *Service }
+
+func (a admin) Next(ctx context.Context, after authz.Revision) (policies.Update, error) {
+	return a.service.next(ctx, after, source.Admin)
+}
+
+// editsAtMost bounds how many differences are sent as edits; beyond, and a
+// thousandfold so for a follower of a year ago, a base is cheaper.
+const editsAtMost = 10_000
+
+func (s *Service) next(ctx context.Context, after authz.Revision, scope source.Scope) (policies.Update, error) {
+	var update policies.Update
+	err := s.newer(ctx, after, func(r *records, follows bool) (err error) {
+		to := revision(r.tx, 0)
+		if follows {
+			differing, err := r.since(after.Number)
+			if err != nil {
+				return err
+			}
+			if len(differing) <= editsAtMost {
+				update, err = source.Update(r, scope, after, to, differing)
+				return err
+			}
+		}
+		base, err := source.Snapshot(r, scope, to)
+		update = policies.Update{From: after, To: to, Base: base}
+		return err
+	})
+	return update, err
+}
+
+// since returns what differs from an older revision.
+func (r *records) since(number uint64) ([]change.Difference, error) {
+	return r.between(number, r.tx.Revision())
+}
+
+// newer waits for a revision that a follower at after does not have, and reads
+// it. Whether it follows on after depends on the lineage: a follower of another
+// one, or from a future that a restored backup does not know, starts anew.
+func (s *Service) newer(ctx context.Context, after authz.Revision, fn func(r *records, follows bool) error) error {
+	at, err := s.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	follows := at.Lineage == after.Lineage && after.Number > 0 && after.Number <= at.Number
+	if follows {
+		if _, err := s.store.Watch(ctx, after.Number); err != nil {
+			return err
+		}
+	}
+	return s.read(ctx, func(r *records) error { return fn(r, follows) })
+}
+
+// Feed is Next in records, for a follower that makes the policies itself (see
+// source.Copy). The PAP "admin" is not in it.
+func (s *Service) Feed(ctx context.Context, after authz.Revision) (change.Set, error) {
+	var set change.Set
+	err := s.newer(ctx, after, func(r *records, follows bool) error {
+		set = change.Set{From: after, To: revision(r.tx, 0)}
+		if !follows {
+			set.From, set.Whole = authz.Revision{}, true
+			set.Edits = r.everything()
+			return nil
+		}
+		differing, err := r.since(after.Number)
+		if err != nil {
+			return err
+		}
+		for _, d := range differing {
+			if e := subject(d); papOf(e) != change.AdminPAP {
+				set.Edits = append(set.Edits, edit(d))
+			}
+		}
+		return nil
+	})
+	return set, err
+}
+
+// edit is what makes a difference.
+func edit(d change.Difference) change.Edit {
+	if d.Is != nil {
+		return *d.Is
+	}
+	return removal(*d.Was)
+}
+
+// everything puts all records but those of the PAP "admin", PAPs and rows first.
+func (r *records) everything() []change.Edit {
+	var edits []change.Edit
+	for _, space := range []string{spacePAPs, spaceRows, spacePersons, spaceUnits, spaceBans} {
+		edits = slices.AppendSeq(edits, r.scan(space, ""))
+	}
+	return filter(edits, func(e change.Edit) bool { return papOf(e) != change.AdminPAP })
+}

@@ -1,0 +1,83 @@
+package pap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+)
+
+// PutPersons adds or replaces persons; one without an ID gets one.
+func (s *Service) PutPersons(ctx context.Context, r change.Request, persons ...change.Person) (change.Result, error) {
+	return s.change(ctx, r, fmt.Sprintf("put %d persons", len(persons)), persons, func(d *draft) error {
+		for _, p := range persons {
+			for _, link := range p.Links {
+				if _, err := nameKey(link); err != nil {
+					return err
+				}
+			}
+			if p.ID == "" {
+				p.ID = newID()
+			}
+			d.put(change.Edit{Person: &p})
+			d.result.IDs = append(d.result.IDs, p.ID)
+		}
+		return nil
+	})
+}
+
+// RemovePersons removes persons by their ids.
+func (s *Service) RemovePersons(ctx context.Context, r change.Request, ids ...string) (change.Result, error) {
+	return s.change(ctx, r, fmt.Sprintf("remove %d persons", len(ids)), ids, func(d *draft) error {
+		for _, id := range ids {
+			if id == "" || !d.remove(change.Edit{Person: &change.Person{ID: id}}) {
+				return fmt.Errorf("person %q %w", id, change.ErrNotFound)
+			}
+		}
+		d.result.IDs = ids
+		return nil
+	})
+}
+
+// Persons returns all persons by their ids.
+func (s *Service) Persons(ctx context.Context) ([]change.Person, error) {
+	var persons []change.Person
+	err := s.read(ctx, func(r *records) error { persons = slices.Collect(r.persons()); return nil })
+	return persons, err
+}
+
+// PutRows adds or replaces attribute names of the site's own.
+func (s *Service) PutRows(ctx context.Context, r change.Request, rows ...change.Row) (change.Result, error) {
+	return s.change(ctx, r, fmt.Sprintf("put %d attributes", len(rows)), rows, func(d *draft) error {
+		for _, row := range rows {
+			if row.Name == "" || row.ID == "" || row.Category == "" || !row.Type.Known() {
+				return fmt.Errorf("%w: attribute %q needs a name, an id, a category and a known type", change.ErrInvalid, row.Name)
+			}
+			d.put(change.Edit{Row: &row})
+			d.result.IDs = append(d.result.IDs, row.Name)
+		}
+		return nil
+	})
+}
+
+// RemoveRows removes attribute names. It fails with ErrPolicy while a unit of an
+// enabled PAP uses one.
+func (s *Service) RemoveRows(ctx context.Context, r change.Request, names ...string) (change.Result, error) {
+	return s.change(ctx, r, fmt.Sprintf("remove %d attributes", len(names)), names, func(d *draft) error {
+		for _, name := range names {
+			if name == "" || !d.remove(change.Edit{Row: &change.Row{Name: name}}) {
+				return fmt.Errorf("attribute %q %w", name, change.ErrNotFound)
+			}
+		}
+		d.result.IDs = names
+		return nil
+	})
+}
+
+// Rows returns the attribute names of the site's own.
+func (s *Service) Rows(ctx context.Context) ([]change.Row, error) {
+	var rows []change.Row
+	err := s.read(ctx, func(r *records) error { rows = slices.Collect(r.Rows()); return nil })
+	return rows, err
+}

@@ -1,0 +1,79 @@
+package source
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
+)
+
+// Ban makes the rule that a ban stands for: deny if every name holds under any
+// of its readings, whatever the type and standing of the request's value. All
+// such rules stand at the same place, so that their order is that of their ids.
+func Ban(b change.Ban) (*policies.Rule, error) { return newMaker(nil).ban(b) }
+
+func (m *maker) ban(b change.Ban) (*policies.Rule, error) {
+	rule := &policies.Rule{
+		ID: b.ID, Effect: authz.Deny, Description: b.Reason, Until: b.Until, Ban: true, PAP: b.PAP,
+		Target: &policies.Target{},
+	}
+	if len(b.Names) == 0 {
+		return rule, fmt.Errorf("ban %s names nobody: it would refuse everybody", b.ID)
+	}
+	for _, name := range b.Names {
+		anyOf, err := m.name(name)
+		if err != nil {
+			return rule, fmt.Errorf("ban %s: %w", b.ID, err)
+		}
+		rule.Target.AnyOf = append(rule.Target.AnyOf, anyOf)
+	}
+	for _, on := range []struct {
+		category    authz.Category
+		id, pattern string
+	}{{authz.Resource, profile.ResourceID, b.Resource}, {authz.Action, profile.ActionID, b.Action}} {
+		if on.pattern == "" {
+			continue
+		}
+		if _, err := regexp.Compile("^(?:" + on.pattern + ")$"); err != nil {
+			return rule, fmt.Errorf("ban %s: pattern %q: %w", b.ID, on.pattern, err)
+		}
+		reading := profile.Reading{Category: on.category, ID: on.id, Function: profile.FunctionAnchoredRegexp}
+		rule.Target.AnyOf = append(rule.Target.AnyOf, policies.AnyOf{AllOf: []policies.AllOf{m.reading(reading, on.pattern)}})
+	}
+	return rule, nil
+}
+
+// name makes the disjunction of a name's readings.
+func (m *maker) name(name change.Name) (policies.AnyOf, error) {
+	identity, ok := m.identities[name.Attribute]
+	if !ok {
+		return policies.AnyOf{}, fmt.Errorf("%q is no name that a ban can use", name.Attribute)
+	}
+	if name.Value == "" {
+		return policies.AnyOf{}, fmt.Errorf("%s is empty", name.Attribute)
+	}
+	anyOf := policies.AnyOf{AllOf: make([]policies.AllOf, len(identity.Readings))}
+	for i, reading := range identity.Readings {
+		anyOf.AllOf[i] = m.reading(reading, name.Value)
+	}
+	return anyOf, nil
+}
+
+func (m *maker) reading(r profile.Reading, value string) policies.AllOf {
+	return policies.AllOf{Matches: []policies.Match{{
+		Function: r.Function, Value: authz.StringValue(value), Attribute: m.designator(r.Category, r.ID),
+	}}}
+}
+
+// designator returns the bag of an attribute's values of every type. A million
+// bans share it.
+func (m *maker) designator(category authz.Category, id string) *policies.Designator {
+	key := string(category) + "\x00" + id
+	if m.designators[key] == nil {
+		m.designators[key] = &policies.Designator{Category: category, ID: id}
+	}
+	return m.designators[key]
+}

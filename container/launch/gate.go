@@ -45,7 +45,7 @@ func (g *Gate) admit(ctx context.Context, grant Signed, o Order) (Grant, error) 
 	// Runner still compares it with the account that the job was started as.
 	if o.Operation != Signal {
 		if err := g.Rules.Check(ctx, g.Accounts, granted.Account); err != nil {
-			return granted, fmt.Errorf("%w: %w", ErrRefused, err)
+			return granted, fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 	}
 	err = g.Memory.Use(granted, now)
@@ -67,7 +67,7 @@ func (g *Gate) record(ctx context.Context, granted Grant, o Order, start time.Ti
 	switch {
 	case err == nil:
 		g.Log.InfoContext(ctx, "carried out", attrs...)
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, ErrRefused), errors.Is(err, ErrForbidden):
 		g.Log.WarnContext(ctx, "refused", append(attrs, "error", err)...)
 	default:
 		g.Log.ErrorContext(ctx, "failed", append(attrs, "error", err)...)

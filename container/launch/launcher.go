@@ -28,7 +28,8 @@ type Granter interface {
 // again; a Start is idempotent per job id, with a fresh grant each time.
 type Launcher interface {
 	// Do carries out o. It returns [ErrRefused] when the grant does not allow
-	// it, [ErrNoJob], [ErrConflict] or [ErrPath] when it cannot be done.
+	// it, [ErrForbidden] when no grant would, [ErrNoJob], [ErrConflict] or
+	// [ErrPath] when it cannot be done.
 	Do(ctx context.Context, grant Signed, o Order) (Result, error)
 	// Status returns what became of a job, [ErrNoJob] if it was never claimed.
 	Status(ctx context.Context, job string) (Status, error)
@@ -49,11 +50,12 @@ type Runner interface {
 
 // The causes that a caller can act on.
 var (
-	ErrRefused  = errors.New("refused")                                // ask for a new grant, or give up
-	ErrNoJob    = errors.New("no such job")                            // this launcher never claimed it
-	ErrConflict = errors.New("the job's state does not allow it")      // running, ended, reaped, or started with another order
-	ErrPath     = errors.New("no such file, or not one that is shown") // absent, not regular, a link, not the owner's
-	ErrAway     = errors.New("the launcher does not answer")           // nothing is known: ask again
+	ErrRefused   = errors.New("refused")                                // ask for a new grant, or give up
+	ErrForbidden = errors.New("forbidden")                              // the account or the executable is not allowed here
+	ErrNoJob     = errors.New("no such job")                            // this launcher never claimed it
+	ErrConflict  = errors.New("the job's state does not allow it")      // running, ended, reaped, or started with another order
+	ErrPath      = errors.New("no such file, or not one that is shown") // absent, not regular, a link, not the owner's
+	ErrAway      = errors.New("the launcher does not answer")           // nothing is known: ask again
 )
 
 // Result is the outcome of an order.

@@ -45,7 +45,7 @@ type reply struct {
 }
 
 // kinds is how the sentinels cross the wire. It only grows.
-var kinds = map[string]error{"refused": ErrRefused, "no-job": ErrNoJob, "conflict": ErrConflict, "path": ErrPath}
+var kinds = map[string]error{"refused": ErrRefused, "forbidden": ErrForbidden, "no-job": ErrNoJob, "conflict": ErrConflict, "path": ErrPath}
 
 func kindOf(err error) string {
 	for kind, sentinel := range kinds {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -154,6 +155,9 @@ func heard(ctx context.Context, said *os.File) error {
 		return nil
 	case len(text) == 0:
 		return errors.New("supervisor: ended without a report; ask again")
+	}
+	if why, ok := strings.CutPrefix(string(text), saidForbidden); ok {
+		return fmt.Errorf("%w: not started: %s", launch.ErrForbidden, why)
 	}
 	return fmt.Errorf("not started: %s", text)
 }

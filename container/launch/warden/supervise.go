@@ -21,8 +21,12 @@ const (
 	superviseReport = 5
 )
 
-// begunOK is the report of a supervisor whose job has begun.
-const begunOK = "ok"
+// The report of a supervisor is begunOK, or why the job was not begun, after
+// saidForbidden when no other try would help.
+const (
+	begunOK       = "ok"
+	saidForbidden = "forbidden\n"
+)
 
 // supervise is the main of a supervisor. It keeps the lock, which it never
 // touches otherwise, until its process ends.
@@ -40,6 +44,9 @@ func supervise(adopt bool) int {
 		err = s.begin()
 	}
 	if err != nil {
+		if errors.Is(err, launch.ErrForbidden) {
+			fmt.Fprint(report, saidForbidden)
+		}
 		fmt.Fprint(report, err)
 		return 1
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gatehouse-authz/gatehouse/container/launch"
 	"golang.org/x/sys/unix"
 )
 
@@ -67,20 +68,20 @@ func checkExecutable(services, relative string, digest [sha256.Size]byte, truste
 	path := filepath.Join(services, relative)
 	dir, err := checkDirectory(filepath.Dir(path), trusted)
 	if err != nil {
-		return "", fmt.Errorf("executable: %w", err)
+		return "", fmt.Errorf("executable: %w: %w", launch.ErrForbidden, err)
 	}
 	if dir != services && !strings.HasPrefix(dir, services+"/") {
-		return "", fmt.Errorf("executable %s: leads out of the service directory", relative)
+		return "", fmt.Errorf("executable %s: %w: leads out of the service directory", relative, launch.ErrForbidden)
 	}
 	path = filepath.Join(dir, filepath.Base(path))
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return "", fmt.Errorf("executable %s: %w", relative, err)
+		return "", fmt.Errorf("executable %s: %w: %w", relative, launch.ErrForbidden, err)
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	if err := checkProgram(f, digest, trusted); err != nil {
-		return "", fmt.Errorf("executable %s: %w", relative, err)
+		return "", fmt.Errorf("executable %s: %w: %w", relative, launch.ErrForbidden, err)
 	}
 	return path, nil
 }

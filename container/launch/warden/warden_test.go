@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -20,8 +21,17 @@ import (
 
 func TestMain(m *testing.M) {
 	warden.Stage()
+	if os.Getenv(openAndTell) != "" {
+		_, err := warden.Open(context.Background(), warden.Config{})
+		fmt.Print(err)
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
+
+// openAndTell in the environment makes this program open a Warden that is not
+// in self mode, and print the error.
+const openAndTell = "GATEHOUSE_TEST_OPEN"
 
 // site is a Warden over temporary directories.
 type site struct {

@@ -129,6 +129,8 @@ func (f *follower) catchUp() policies.Update {
 
 var errRefused = errors.New("does not compile")
 
+func isErr(err, target error) bool { return errors.Is(err, target) }
+
 const sample = `# who may submit
 resource ".*" {
     obligation "http://glite.org/xacml/obligation/local-environment-map" {}

@@ -74,6 +74,8 @@ func (s *site) number() uint64 {
 	return at.Number
 }
 
+type papOptions = pap.Options
+
 var bg = context.Background()
 
 // by is the request of an administrator.

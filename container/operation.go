@@ -32,6 +32,9 @@ func (c *Container) submit(r *http.Request, s *service.Deployed, o order) (soap.
 		return nil, invalid(s.Name, err)
 	}
 	who := callerOf(r)
+	if err := job.CheckKey(who.owner, o.key); err != nil {
+		return nil, invalid(s.Name, err)
+	}
 	ask := c.aboutService(who, s.Name, profile.ActionSubmit)
 	ask.Add(authz.Action, profile.Method, authz.StringValue(o.method.Name))
 	ask.Add(authz.Environment, profile.RequestedCPUTime, authz.IntegerValue(int64(requested/time.Second)))

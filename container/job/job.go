@@ -147,11 +147,13 @@ const minAnonymousKey = 32
 
 const maxKey = 256
 
-func (s *Submission) checkKey() error {
-	if len(s.Key) > maxKey {
+// CheckKey reports why a request key cannot be used by that owner, with ErrKey.
+// No key is fine.
+func CheckKey(owner Owner, key string) error {
+	if len(key) > maxKey {
 		return fmt.Errorf("%w: longer than %d bytes", ErrKey, maxKey)
 	}
-	if s.Key != "" && s.Owner.Anonymous() && len(s.Key) < minAnonymousKey {
+	if key != "" && owner.Anonymous() && len(key) < minAnonymousKey {
 		return fmt.Errorf("%w: an anonymous caller's must be random and of at least %d characters, because whoever knows it gets the job", ErrKey, minAnonymousKey)
 	}
 	return nil

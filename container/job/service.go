@@ -85,7 +85,7 @@ func setDefault[T comparable](field *T, value T) {
 // from there. With a Key that the owner used before it returns the job of then,
 // or ErrKey if the submission differs. ErrFull means that nothing was done.
 func (s *Service) Register(ctx context.Context, submission Submission) (Job, error) {
-	if err := submission.checkKey(); err != nil {
+	if err := CheckKey(submission.Owner, submission.Key); err != nil {
 		return Job{}, err
 	}
 	if s.pendingCount() >= s.config.Active {

@@ -27,7 +27,9 @@ const chunkSize = 256
 // items with the same place and id the later one stays.
 func NewList[T Item](items ...T) List[T] {
 	sorted := slices.Clone(items)
-	slices.SortStableFunc(sorted, compareItems[T])
+	if !slices.IsSortedFunc(sorted, compareItems[T]) { // a million bans come in order
+		slices.SortStableFunc(sorted, compareItems[T])
+	}
 	kept := sorted[:0]
 	for i, it := range sorted {
 		if i+1 < len(sorted) && compareItems(it, sorted[i+1]) == 0 {

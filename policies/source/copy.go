@@ -17,7 +17,7 @@ import (
 type Copy struct {
 	revision authz.Revision
 	paps     map[string]change.PAP
-	bans     map[string]map[string]change.Ban
+	bans     map[string]map[string]*change.Ban // those of the edits, which nobody changes
 	units    map[unitKey]change.Unit
 	below    map[unitKey]map[string]bool // ids of the children of a unit, by parent
 	rows     map[string]change.Row
@@ -43,7 +43,10 @@ func (c *Copy) Apply(set change.Set) (policies.Update, error) {
 	}
 	var differences []change.Difference
 	for _, e := range set.Edits {
-		differences = append(differences, c.edit(e))
+		d := c.edit(e)
+		if !set.Whole {
+			differences = append(differences, d)
+		}
 	}
 	c.revision = set.To
 	if set.Whole {
@@ -58,8 +61,8 @@ func (c *Copy) Whole() change.Set {
 	set := change.Set{To: c.revision, Whole: true}
 	for p := range c.PAPs() {
 		set.Edits = append(set.Edits, change.Edit{PAP: &p})
-		for b := range c.Bans(p.Alias) {
-			set.Edits = append(set.Edits, change.Edit{Ban: &b})
+		for _, b := range c.bans[p.Alias] {
+			set.Edits = append(set.Edits, change.Edit{Ban: b})
 		}
 	}
 	for _, row := range sorted(c.rows) {
@@ -98,7 +101,7 @@ func (c *Copy) edit(e change.Edit) change.Difference {
 		set(&c.paps, e.PAP.Alias, *e.PAP, e.Remove)
 	case e.Ban != nil:
 		bans := c.bans[e.Ban.PAP]
-		set(&bans, e.Ban.ID, *e.Ban, e.Remove)
+		set(&bans, e.Ban.ID, e.Ban, e.Remove)
 		set(&c.bans, e.Ban.PAP, bans, false)
 	case e.Row != nil:
 		set(&c.rows, e.Row.Name, *e.Row, e.Remove)
@@ -134,7 +137,7 @@ func (c *Copy) find(e change.Edit) *change.Edit {
 		}
 	case e.Ban != nil:
 		if b, ok := c.bans[e.Ban.PAP][e.Ban.ID]; ok {
-			return &change.Edit{Ban: &b}
+			return &change.Edit{Ban: b}
 		}
 	case e.Row != nil:
 		if r, ok := c.rows[e.Row.Name]; ok {
@@ -170,7 +173,15 @@ func (c *Copy) PAPs() iter.Seq[change.PAP] { return maps.Values(c.paps) }
 func (c *Copy) PAP(alias string) (change.PAP, bool) { p, ok := c.paps[alias]; return p, ok }
 
 // Bans implements Records.
-func (c *Copy) Bans(pap string) iter.Seq[change.Ban] { return maps.Values(c.bans[pap]) }
+func (c *Copy) Bans(pap string) iter.Seq[change.Ban] {
+	return func(yield func(change.Ban) bool) {
+		for _, b := range c.bans[pap] {
+			if !yield(*b) {
+				return
+			}
+		}
+	}
+}
 
 // Rows implements Records.
 func (c *Copy) Rows() iter.Seq[change.Row] { return maps.Values(c.rows) }

@@ -87,9 +87,11 @@ func unitOf(d change.Difference) *change.Unit {
 // inForce reports whether the units of a PAP are policies.
 func (m *maker) inForce(alias string) bool { return alias == change.AdminPAP || m.enabled(alias) }
 
+// enabled reports whether a PAP's bans and policies are in force for everyone.
+// "admin" never is, whatever a feed says.
 func (m *maker) enabled(alias string) bool {
 	p, ok := m.records.PAP(alias)
-	return ok && p.Enabled
+	return ok && p.Enabled && alias != change.AdminPAP
 }
 
 func (m *maker) banEdits(d change.Difference) []policies.Edit {
@@ -98,7 +100,7 @@ func (m *maker) banEdits(d change.Difference) []policies.Edit {
 	case !m.enabled(b.PAP):
 		return nil
 	case d.Is == nil:
-		return []policies.Edit{policies.RemoveItem("", b.ID, policies.BansID)}
+		return []policies.Edit{policies.RemoveItem(b.PAP, b.ID, policies.BansID)}
 	}
 	rule, err := m.ban(*b)
 	m.note(err)

@@ -23,8 +23,11 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -67,7 +70,7 @@ func Snapshot(r Records, scope Scope, at authz.Revision) (*policies.Snapshot, er
 	var bans []*policies.Rule
 	var sets []policies.Node
 	for p := range r.PAPs() {
-		if !p.Enabled {
+		if !p.Enabled || p.Alias == change.AdminPAP {
 			continue
 		}
 		for b := range r.Bans(p.Alias) {
@@ -82,6 +85,9 @@ func Snapshot(r Records, scope Scope, at authz.Revision) (*policies.Snapshot, er
 	if scope == Admin {
 		sets = append(sets, m.set(change.PAP{Alias: change.AdminPAP, Place: "1"}))
 	}
+	slices.SortFunc(bans, func(a, b *policies.Rule) int {
+		return cmp.Or(strings.Compare(a.Place, b.Place), strings.Compare(a.ID, b.ID))
+	})
 	root := policies.NewRoot(policies.NewList(bans...), sets...)
 	if err := m.err(); err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (w *Warden) prepare() error {
 	if err := os.MkdirAll(w.config.State, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := os.MkdirAll(w.config.Sandboxes, 0o711); err != nil {
+	if err := makeOpen(w.config.Sandboxes); err != nil {
 		return fmt.Errorf("sandbox root: %w", err)
 	}
 	for name, dir := range map[string]*string{"state": &w.config.State, "sandbox": &w.config.Sandboxes, "service": &w.config.Services} {
@@ -104,7 +104,42 @@ func (w *Warden) prepare() error {
 			return fmt.Errorf("state directory: %w", err)
 		}
 	}
+	if w.identity(authz.Account{}).Switch {
+		for _, dir := range []string{w.config.Sandboxes, w.config.Services} {
+			if err := passable(dir); err != nil {
+				return err
+			}
+		}
+	}
 	return w.takeState()
+}
+
+// makeOpen makes a directory that everybody can pass and nobody can list.
+func makeOpen(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o711) // whatever the umask
+}
+
+// passable refuses a directory that the jobs' accounts cannot reach, rather
+// than let every job fail.
+func passable(dir string) error {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("%s: mode %#o keeps the accounts of the jobs out: chmod o+x", dir, info.Mode().Perm())
+		}
+		if dir == "/" {
+			return nil
+		}
+	}
 }
 
 // takeState makes sure that one Warden works in a state directory. A killed

@@ -17,7 +17,8 @@ type maker struct {
 	identities  map[string]profile.Identity
 	designators map[string]*policies.Designator
 	rows        []change.Row
-	table       *spl.Table // made when first used
+	table       *spl.Table      // made when first used
+	library     []policies.Node // XACML documents, which others may refer to
 	errs        []error
 }
 

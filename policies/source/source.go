@@ -13,7 +13,9 @@
 //	  pap:<alias>   first-applicable: the PAPs in their order
 //	    <resource>  SPL: one policy set per resource
 //	      <action>  one policy per action, of rules
-//	    <document>  or a document of another language
+//	    <document>  or a document of another language; an XACML document
+//	                stands in a set of its own under the id of its unit, and
+//	                others of the same scope may refer to it
 //
 // The PAP "admin" is left out, except from a snapshot made with Admin, which has
 // the bans and that PAP alone.
@@ -92,12 +94,12 @@ func Snapshot(r Records, scope Scope, at authz.Revision) (*policies.Snapshot, er
 	if err := m.err(); err != nil {
 		return nil, err
 	}
-	return &policies.Snapshot{Revision: at, Root: root}, nil
+	return &policies.Snapshot{Revision: at, Root: root, Library: m.library}, nil
 }
 
 // Update makes the update of a scope that the differences amount to, where after are
-// the records as they are with them. It is a base when a PAP or a row differs,
-// edits otherwise, maybe none.
+// the records as they are with them. It is a base when a PAP, a row or an XACML
+// document differs, edits otherwise, maybe none.
 func Update(after Records, scope Scope, from, to authz.Revision, differences []change.Difference) (policies.Update, error) {
 	u := policies.Update{From: from, To: to}
 	if structural(differences) {
@@ -117,7 +119,7 @@ func Update(after Records, scope Scope, from, to authz.Revision, differences []c
 func structural(differences []change.Difference) bool {
 	for _, d := range differences {
 		for _, e := range []*change.Edit{d.Was, d.Is} {
-			if e != nil && (e.PAP != nil || e.Row != nil) {
+			if e != nil && (e.PAP != nil || e.Row != nil || e.Unit != nil && isXACML(*e.Unit)) {
 				return true
 			}
 		}

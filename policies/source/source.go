@@ -13,9 +13,8 @@
 //	  pap:<alias>   first-applicable: the PAPs in their order
 //	    <resource>  SPL: one policy set per resource
 //	      <action>  one policy per action, of rules
-//	    <document>  or a document of another language; an XACML document
-//	                stands in a set of its own under the id of its unit, and
-//	                others of the same scope may refer to it
+//	    <document>  or a document of another language, XACML under the id it
+//	                gives itself, by which the others of its scope may refer to it
 //
 // The PAP "admin" is left out, except from a snapshot made with Admin, which has
 // the bans and that PAP alone.

@@ -181,18 +181,20 @@ const document = `<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17"
 
 func TestDocuments(t *testing.T) {
 	xml := func(text string) change.Edit {
-		return change.Edit{Unit: &change.Unit{ID: "u1", PAP: "default", Kind: change.KindDocument, Place: "m", Format: change.XACMLThree, Text: text, File: "doc.xml"}}
+		return change.Edit{Unit: &change.Unit{ID: "doc", PAP: "default", Kind: change.KindDocument, Place: "m", Format: change.XACMLThree, Text: text, File: "doc.xml"}}
 	}
 	var c source.Copy
 	u, err := c.Apply(whole(pap("default", "V", true), xml(document)))
 	require.NoError(t, err)
-	require.Equal(t, "root\n  bans\n  pap:default\n    u1\n      doc\n        one", tree(u.Base.Root))
+	require.Equal(t, "root\n  bans\n  pap:default\n    doc\n      one", tree(u.Base.Root))
 	require.Len(t, u.Base.Library, 1)
-	u, err = c.Apply(change.Set{From: at(1), To: at(2), Edits: []change.Edit{xml(strings.Replace(document, `"doc"`, `"other"`, 1))}})
+	u, err = c.Apply(change.Set{From: at(1), To: at(2), Edits: []change.Edit{xml(strings.Replace(document, `"one"`, `"two"`, 1))}})
 	require.NoError(t, err)
 	require.NotNil(t, u.Base, "others may refer to it")
 	_, err = c.Apply(change.Set{From: at(2), To: at(3), Edits: []change.Edit{xml("<Policy>")}})
 	require.ErrorContains(t, err, "doc.xml:1")
+	_, err = c.Apply(change.Set{From: at(3), To: at(4), Edits: []change.Edit{xml(strings.Replace(document, `"doc"`, `"other"`, 1))}})
+	require.ErrorContains(t, err, `the document holds "other"`)
 }
 
 // The edits of any change bring a follower to the tree that the records make

@@ -9,7 +9,6 @@ import (
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
 	"github.com/gatehouse-authz/gatehouse/policies/spl"
 	"github.com/gatehouse-authz/gatehouse/policies/xacml"
-	"github.com/gatehouse-authz/gatehouse/policies/xacml"
 )
 
 // node makes what a unit that is not a rule stands for, with everything below
@@ -20,34 +19,13 @@ func (m *maker) node(u change.Unit) policies.Node {
 		return m.resource(u)
 	case u.Kind == change.KindAction && isSPL(u):
 		return m.action(u)
-	case isXACML(u):
-		return m.document(u)
 	case u.Kind == change.KindDocument && u.Format == change.Rego:
 		return &policies.Foreign{ID: u.ID, Place: u.Place, Format: string(u.Format), Text: u.Text, Position: position(u)}
-	case u.Kind == change.KindDocument && (u.Format == change.XACMLTwo || u.Format == change.XACMLThree):
+	case isXACML(u):
 		return m.document(u)
 	}
 	m.note(fmt.Errorf("%s: a %s in %s cannot be read here", position(u), u.Kind, u.Format))
 	return nil
-}
-
-// document makes a set of the document alone, so that it keeps its own id and
-// the unit has its place under the unit's.
-func (m *maker) document(u change.Unit) policies.Node {
-	at := position(u)
-	node, err := xacml.Parse(at.File, []byte(u.Text))
-	if err != nil {
-		m.note(err)
-		return nil
-	}
-	m.library = append(m.library, node)
-	return &policies.PolicySet{
-		Header: policies.Header{
-			ID: u.ID, Version: "1.0", Place: u.Place, Combining: policies.FirstApplicable,
-			Description: "the document " + at.File, Position: at,
-		},
-		Children: policies.NewList(node),
-	}
 }
 
 // document makes the policy of an XACML document, which keeps its own id.
@@ -67,6 +45,7 @@ func (m *maker) document(u change.Unit) policies.Node {
 		m.note(fmt.Errorf("%s: the document holds %q and is kept as %q", position(u), id, u.ID))
 		return nil
 	}
+	m.library = append(m.library, node)
 	return node
 }
 

@@ -111,7 +111,9 @@ func TestBanRefuses(t *testing.T) {
 			require.ErrorIs(t, err, c.want)
 		})
 	}
-	_, err := s.Ban(bg, change.Request{}, "default", dn("/CN=Eve"))
+	_, err := s.Unban(bg, by("Alice"), "default", change.Ban{ID: strings.Repeat("x", 5000)})
+	require.ErrorIs(t, err, change.ErrInvalid)
+	_, err = s.Ban(bg, change.Request{}, "default", dn("/CN=Eve"))
 	require.ErrorIs(t, err, change.ErrInvalid, "a change without an author")
 	require.Equal(t, before, s.number(), "a refused list is wholly refused")
 }

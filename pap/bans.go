@@ -87,6 +87,9 @@ func (d *draft) unban(pap string, b change.Ban) error {
 			return err
 		}
 	}
+	if err := mustFit(b.ID); err != nil {
+		return err
+	}
 	b.PAP = pap
 	d.result.IDs = append(d.result.IDs, b.ID)
 	if !d.remove(change.Edit{Ban: &b}) {
@@ -200,6 +203,9 @@ func complete(b change.Ban) error {
 		return fmt.Errorf("%w: a ban without a name would refuse everybody", change.ErrInvalid)
 	}
 	for _, pattern := range []string{b.Resource, b.Action} {
+		if pattern == "" {
+			continue
+		}
 		if _, err := regexp.Compile("^(?:" + pattern + ")$"); err != nil {
 			return fmt.Errorf("%w: pattern %q: %w", change.ErrInvalid, pattern, err)
 		}

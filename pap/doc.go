@@ -18,8 +18,9 @@
 //
 // # Writing
 //
-// A writing method takes a Request (who, why, under what conditions) and returns
-// a Result (the revision that holds, the ids concerned). One that finds nothing
+// A writing method takes a change.Request (who, why, under what conditions) and
+// returns a change.Result (the revision that holds, the ids concerned). Its errors
+// are those of package change, with the cause around them. One that finds nothing
 // to do makes no revision. With an idempotency key a repetition gets the Result
 // of the first time, across restarts.
 //

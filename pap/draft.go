@@ -131,13 +131,22 @@ func (d *draft) entry(message string) change.Entry {
 	}
 }
 
+// guards returns the PAPs that hold bans, and whether those are in force.
+func (d *draft) guards() map[string]bool {
+	guards := map[string]bool{}
+	for p := range d.PAPs() {
+		for range d.tx.Scan(spaceBans, p.Alias+"/", "") {
+			guards[p.Alias] = p.Enabled
+			break
+		}
+	}
+	return guards
+}
+
 // guarded reports whether any ban is in force.
 func (d *draft) guarded() bool {
-	for p := range d.PAPs() {
-		if !p.Enabled {
-			continue
-		}
-		for range d.tx.Scan(spaceBans, p.Alias+"/", "") {
+	for _, inForce := range d.guards() {
+		if inForce {
 			return true
 		}
 	}

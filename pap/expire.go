@@ -18,7 +18,7 @@ const (
 	// suspended.
 	lookAtLeast = time.Minute
 	// lookAgain is how soon Run tries again after an error.
-	lookAgain = time.Second
+	lookAgain = 5 * time.Second
 )
 
 // Run lifts bans and announces rules whose time comes, until ctx is done or the

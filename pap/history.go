@@ -158,12 +158,13 @@ func (s *Service) Rollback(ctx context.Context, r change.Request, restore change
 		if err != nil {
 			return err
 		}
+		before := d.guards()
 		for _, difference := range differing {
 			if d.restores(restore, subject(difference)) {
 				d.restore(difference)
 			}
 		}
-		return d.keepGuard(restore)
+		return d.keepGuards(before, restore)
 	})
 }
 
@@ -184,13 +185,16 @@ func (d *draft) restore(difference change.Difference) {
 	}
 }
 
-// keepGuard refuses a rollback that leaves bans behind in a PAP that is gone,
-// where they would refuse nobody.
-func (d *draft) keepGuard(restore change.Restore) error {
-	for e := range d.scan(spaceBans, "") {
-		if _, ok := d.PAP(e.Ban.PAP); !ok {
-			return fmt.Errorf("%w: at revision %d there was no PAP %q, which holds bans now: lift or move them, or roll the bans back as well",
-				change.ErrNotAllowed, restore.To, e.Ban.PAP)
+// keepGuards refuses a rollback that keeps bans but not the PAP that gives them
+// force.
+func (d *draft) keepGuards(before map[string]bool, restore change.Restore) error {
+	if restore.Bans {
+		return nil // they go back as well, and finish looks at the whole
+	}
+	for alias, inForce := range before {
+		if p, ok := d.PAP(alias); !ok || inForce && !p.Enabled {
+			return fmt.Errorf("%w: at revision %d the PAP %q, which holds bans now, was not there or disabled: lift or move them, or roll the bans back as well",
+				change.ErrNotAllowed, restore.To, alias)
 		}
 	}
 	return nil

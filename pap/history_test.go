@@ -102,6 +102,12 @@ func TestRollbackKeepsGuard(t *testing.T) {
 	ok(t)(s.Ban(bg, by("Alice"), "default", dn("/CN=Other")))
 	_, err := s.Rollback(bg, by("Bob"), change.Restore{To: 1})
 	require.ErrorIs(t, err, change.ErrNotAllowed)
+
+	disabled := ok(t)(s.UpdatePAP(bg, by("Alice"), change.PAP{Alias: "ngi"}))
+	ok(t)(s.UpdatePAP(bg, by("Alice"), change.PAP{Alias: "ngi", Enabled: true}))
+	_, err = s.Rollback(bg, by("Bob"), change.Restore{To: disabled.Revision.Number})
+	require.ErrorIs(t, err, change.ErrNotAllowed)
+	ok(t)(s.Rollback(bg, by("Bob"), change.Restore{To: disabled.Revision.Number, Bans: true}))
 }
 
 func TestIfMatch(t *testing.T) {

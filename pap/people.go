@@ -20,6 +20,9 @@ func (s *Service) PutPersons(ctx context.Context, r change.Request, persons ...c
 			if p.ID == "" {
 				p.ID = newID()
 			}
+			if err := mustFit(p.ID); err != nil {
+				return err
+			}
 			d.put(change.Edit{Person: &p})
 			d.result.IDs = append(d.result.IDs, p.ID)
 		}
@@ -31,7 +34,7 @@ func (s *Service) PutPersons(ctx context.Context, r change.Request, persons ...c
 func (s *Service) RemovePersons(ctx context.Context, r change.Request, ids ...string) (change.Result, error) {
 	return s.change(ctx, r, fmt.Sprintf("remove %d persons", len(ids)), ids, func(d *draft) error {
 		for _, id := range ids {
-			if id == "" || !d.remove(change.Edit{Person: &change.Person{ID: id}}) {
+			if id == "" || len(id) > maxID || !d.remove(change.Edit{Person: &change.Person{ID: id}}) {
 				return fmt.Errorf("person %q %w", id, change.ErrNotFound)
 			}
 		}
@@ -54,6 +57,9 @@ func (s *Service) PutRows(ctx context.Context, r change.Request, rows ...change.
 			if row.Name == "" || row.ID == "" || row.Category == "" || !row.Type.Known() {
 				return fmt.Errorf("%w: attribute %q needs a name, an id, a category and a known type", change.ErrInvalid, row.Name)
 			}
+			if err := mustFit(row.Name); err != nil {
+				return err
+			}
 			d.put(change.Edit{Row: &row})
 			d.result.IDs = append(d.result.IDs, row.Name)
 		}
@@ -66,7 +72,7 @@ func (s *Service) PutRows(ctx context.Context, r change.Request, rows ...change.
 func (s *Service) RemoveRows(ctx context.Context, r change.Request, names ...string) (change.Result, error) {
 	return s.change(ctx, r, fmt.Sprintf("remove %d attributes", len(names)), names, func(d *draft) error {
 		for _, name := range names {
-			if name == "" || !d.remove(change.Edit{Row: &change.Row{Name: name}}) {
+			if name == "" || len(name) > maxID || !d.remove(change.Edit{Row: &change.Row{Name: name}}) {
 				return fmt.Errorf("attribute %q %w", name, change.ErrNotFound)
 			}
 		}

@@ -77,6 +77,17 @@ func (r ref) stored(value []byte) (change.Edit, error) {
 	return e, nil
 }
 
+// maxID bounds an id that somebody else chose, in bytes: it becomes part of keys.
+const maxID = 1 << 10
+
+// mustFit refuses an id that is too long to be one.
+func mustFit(id string) error {
+	if len(id) > maxID {
+		return fmt.Errorf("%w: an id of %d bytes, at most %d", change.ErrInvalid, len(id), maxID)
+	}
+	return nil
+}
+
 // removal is the edit that removes the record of e, with nothing but its name.
 func removal(e change.Edit) change.Edit {
 	gone := change.Edit{Remove: true}

@@ -68,7 +68,7 @@ func (r *records) Bans(pap string) iter.Seq[change.Ban] {
 
 // Unit implements source.Records.
 func (r *records) Unit(pap, id string) (change.Unit, bool) {
-	if id == "" || len(id) > store.MaxKey/2 {
+	if id == "" || len(id) > maxID {
 		return change.Unit{}, false
 	}
 	e, ok := r.get(spaceUnits, pap+"/"+id)

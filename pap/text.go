@@ -7,6 +7,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/policies"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 	"github.com/gatehouse-authz/gatehouse/policies/spl"
+	"github.com/gatehouse-authz/gatehouse/policies/xacml"
 )
 
 // piece is a unit without id and place, and what is below it.
@@ -27,7 +28,15 @@ func cut(f change.File) ([]piece, error) {
 	case "", change.SPL, change.SPLTwo:
 		return cutSPL(f)
 	}
-	return []piece{{unit: change.Unit{Kind: change.KindDocument, Format: f.Format, Text: f.Text, File: f.Name, Line: 1, Column: 1}}}, nil
+	u := change.Unit{Kind: change.KindDocument, Format: f.Format, Text: f.Text, File: f.Name, Line: 1, Column: 1}
+	if f.Format == change.XACMLTwo || f.Format == change.XACMLThree {
+		node, err := xacml.Parse(f.Name, []byte(f.Text))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", change.ErrPolicy, err)
+		}
+		_, u.ID = node.Where() // others refer to it by that
+	}
+	return []piece{{unit: u}}, nil
 }
 
 func cutSPL(f change.File) ([]piece, error) {

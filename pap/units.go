@@ -24,6 +24,9 @@ func (s *Service) AddFile(ctx context.Context, r change.Request, pap string, f c
 		if err := d.fits(pap, tops, at); err != nil {
 			return err
 		}
+		if err := d.freeIDs(pap, tops); err != nil {
+			return err
+		}
 		low, high, err := d.gap(pap, at)
 		if err != nil {
 			return err
@@ -49,6 +52,19 @@ func (d *draft) fits(pap string, tops []piece, at change.At) error {
 	}
 	_, err := d.mustUnit(pap, at.Resource, change.KindResource)
 	return err
+}
+
+// freeIDs refuses a document whose own id is taken.
+func (d *draft) freeIDs(pap string, tops []piece) error {
+	for _, p := range tops {
+		if err := mustFit(p.unit.ID); err != nil {
+			return err
+		}
+		if _, taken := d.Unit(pap, p.unit.ID); taken {
+			return fmt.Errorf("a policy %q %w in PAP %q: replace it", p.unit.ID, change.ErrExists, pap)
+		}
+	}
+	return nil
 }
 
 // mustUnit returns a unit, of one of the kinds if any are given.
@@ -140,6 +156,9 @@ func (s *Service) Replace(ctx context.Context, r change.Request, pap, id string,
 		p, err := cutOne(f, before)
 		if err != nil {
 			return err
+		}
+		if p.unit.ID != "" && p.unit.ID != id {
+			return fmt.Errorf("%w: %s holds the policy %q, not %q", change.ErrInvalid, f.Name, p.unit.ID, id)
 		}
 		d.removeBelow(before)
 		p.unit.ID = id

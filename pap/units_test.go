@@ -97,7 +97,8 @@ func TestAddFileRefuses(t *testing.T) {
 		"unknown resource":     {"default", change.File{Text: `action "a" { rule deny { vo="x" } }`}, change.At{Resource: "nope"}, change.ErrNotFound, "nope"},
 		"resource in resource": {"default", change.File{Text: sample}, change.At{Resource: ids(t, s, "resource")}, change.ErrInvalid, "actions"},
 		"unknown pivot":        {"default", change.File{Text: sample}, change.At{Before: "nope"}, change.ErrNotFound, "nope"},
-		"unread format":        {"default", change.File{Name: "a.xml", Format: change.XACMLThree, Text: "<Policy/>"}, change.At{}, change.ErrPolicy, "xacml/3.0"},
+		"unread format":        {"default", change.File{Name: "a.cedar", Format: "cedar/1", Text: "permit"}, change.At{}, change.ErrPolicy, "cedar/1"},
+		"bad document":         {"default", change.File{Name: "a.xml", Format: change.XACMLThree, Text: "<Policy/>"}, change.At{}, change.ErrPolicy, "a.xml"},
 		"too large":            {"default", change.File{Text: strings.Repeat("#", 64<<20+1)}, change.At{}, change.ErrInvalid, "64 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +116,44 @@ func TestDisabledPAPIsChecked(t *testing.T) {
 	ok(t)(s.AddPAP(bg, by("Alice"), change.PAP{Alias: "off"}))
 	_, err := s.AddFile(bg, by("Alice"), "off", change.File{Text: `resource "a" { action "b" { rule permit { vvo="x" } } }`}, change.At{})
 	require.ErrorIs(t, err, change.ErrPolicy)
+}
+
+func TestDocuments(t *testing.T) {
+	s := newSite(t)
+	text := func(id, description string) string {
+		return `<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="` + id + `" Version="1.0"
+  RuleCombiningAlgId="urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides"><Description>` + description + `</Description><Target/>
+  <Rule RuleId="r" Effect="Deny"/></Policy>`
+	}
+	add := func(f change.File) (change.Result, error) {
+		return s.AddFile(bg, by("Alice"), "default", f, change.At{})
+	}
+	f := &follower{t: t, source: s}
+	f.catchUp()
+	document := change.File{Name: "p.xml", Format: change.XACMLThree, Text: text("urn:p", "one")}
+	require.Equal(t, []string{"urn:p"}, ok(t)(add(document)).IDs, "a document keeps its own id")
+	_, err := add(document)
+	require.ErrorIs(t, err, change.ErrExists)
+	rego := ok(t)(add(change.File{Name: "p.rego", Format: change.Rego, Text: "package p"}))
+	ok(t)(s.Move(bg, by("Alice"), "default", "urn:p", rego.IDs[0], true))
+	replace := func(text string) error {
+		document.Text = text
+		_, err := s.Replace(bg, by("Alice"), "default", "urn:p", document)
+		return err
+	}
+	require.NoError(t, replace(text("urn:p", "two")))
+	require.ErrorIs(t, replace(text("urn:q", "two")), change.ErrInvalid, "another document")
+	require.ErrorIs(t, replace(text("urn:p", "two")+"<"), change.ErrPolicy)
+
+	f.catchUp()
+	set, _ := f.snapshot.Root.Children.Find("pap:default")
+	var got []policies.Node
+	for node := range set.(*policies.PolicySet).Children.All() {
+		got = append(got, node)
+	}
+	require.Len(t, got, 2)
+	require.Equal(t, "package p", got[0].(*policies.Foreign).Text)
+	require.Equal(t, "two", got[1].(*policies.Policy).Description)
 }
 
 func TestReplace(t *testing.T) {

@@ -129,6 +129,7 @@ func inFile(file string, err error) error {
 		text = goType.ReplaceAllStringFunc(text, func(m string) string {
 			return " is no key of a " + strings.ToLower(goType.FindStringSubmatch(m)[1])
 		})
+		text = strings.Replace(text, "into time.Duration", "as a duration: want 30s, 5m or 2h", 1)
 		if rest, found := strings.CutPrefix(text, "line "); found {
 			errs = append(errs, fmt.Errorf("%s:%s", file, rest))
 			continue

@@ -1,0 +1,282 @@
+package eval
+
+import (
+	"fmt"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+)
+
+// match compiles one match in place. Its function is of the literal and one
+// value of the attribute (XACML 3.0 core, 5.9).
+func (c *compilation) match(from *policies.Match, to *match) {
+	to.from, to.reading = from, -1
+	to.attr = c.attribute(from.Attribute)
+	f, ok := lookupFunction(from.Function)
+	switch {
+	case to.attr == nil:
+		return
+	case !ok:
+		c.fail(from.Position, "no function %q%s", from.Function, c.suggestion(from.Function))
+		return
+	case !c.checkLiteral(from.Value, from.Position):
+		return
+	}
+	if err := f.accepts([]typ{{data: from.Value.Type()}, {data: to.attr.typ}}); err != nil || f.result != boolean {
+		if err == nil {
+			err = fmt.Errorf("it is no predicate")
+		}
+		c.fail(from.Position, "%s cannot match: %s", shortName(from.Function), err)
+		return
+	}
+	if f.reader != nil && to.attr.selector == nil && c.keyedMatch(f, to) {
+		return
+	}
+	test, err := f.bindLiteral(from.Value)
+	if err != nil {
+		c.fail(from.Position, "%s: %s", shortName(from.Function), err)
+	}
+	to.test = test
+}
+
+// keyedMatch makes the comparison one of keys, if the literal has a key.
+func (c *compilation) keyedMatch(f *function, to *match) bool {
+	var keys []string
+	f.reader.literal(to.from.Value, func(key string) { keys = append(keys, key) })
+	if len(keys) == 0 {
+		return false
+	}
+	to.key, to.moreKeys = keys[0], keys[1:]
+	to.reading = c.reading(reading{slot: to.attr.slot, by: f.reader})
+	return true
+}
+
+// attribute compiles what a match or an expression takes a bag from.
+func (c *compilation) attribute(e policies.Expression) *attribute {
+	switch e := e.(type) {
+	case *policies.Designator:
+		typ := e.Type.Canonical()
+		if typ != anyData && !typ.Known() {
+			c.fail(e.Position, "attribute %s: unknown data type %q", e.ID, e.Type)
+			return nil
+		}
+		a := &attribute{slot: c.slot(slot{e.Category, e.ID, typ, e.Issuer}), typ: typ, required: e.MustBePresent}
+		if a.required {
+			a.missing = missing(e)
+		}
+		return a
+	case *policies.Selector:
+		return c.selector(e)
+	case nil:
+		c.fail(policies.Position{}, "no attribute to match")
+		return nil
+	}
+	c.fail(e.At(), "a match needs an attribute designator or selector")
+	return nil
+}
+
+func (c *compilation) checkLiteral(v authz.Value, p policies.Position) bool {
+	if !v.Type().Known() {
+		c.fail(p, "unknown data type %q", v.Type())
+		return false
+	}
+	return true
+}
+
+// expression compiles an expression; nil after an error.
+func (c *compilation) expression(e policies.Expression) *expression {
+	if e == nil {
+		c.fail(policies.Position{}, "an expression is missing")
+		return nil
+	}
+	if !c.deeper(e.At()) {
+		return nil
+	}
+	defer func() { c.depth-- }()
+	switch e := e.(type) {
+	case *policies.Literal:
+		return c.literal(e)
+	case *policies.Designator, *policies.Selector:
+		return c.bagOf(e)
+	case *policies.Apply:
+		return c.apply(e)
+	case *policies.VariableName:
+		return c.variable(e)
+	case *policies.FunctionName:
+		c.fail(e.Position, "the name of a function stands only as an argument of a higher-order function")
+	default:
+		c.fail(e.At(), "a %T is no expression", e)
+	}
+	return nil
+}
+
+func (c *compilation) literal(e *policies.Literal) *expression {
+	if !c.checkLiteral(e.Value, e.Position) {
+		return nil
+	}
+	constant := one(e.Value)
+	return constantExpression(typ{data: e.Value.Type()}, e.Position, constant)
+}
+
+func constantExpression(t typ, p policies.Position, o operand) *expression {
+	return &expression{
+		typ: t, at: p, constant: &o,
+		eval: func(*frame, view) (operand, *authz.Status) { return o, nil },
+	}
+}
+
+func (c *compilation) bagOf(e policies.Expression) *expression {
+	a := c.attribute(e)
+	if a == nil {
+		return nil
+	}
+	return &expression{
+		typ: typ{data: a.typ, bag: true}, at: e.At(), attr: a,
+		eval: func(f *frame, v view) (operand, *authz.Status) {
+			bag, status := a.bag(f, v, false)
+			return operand{bag: bag}, status
+		},
+	}
+}
+
+// apply compiles the application of a function; special forms look at their
+// arguments themselves.
+func (c *compilation) apply(e *policies.Apply) *expression {
+	if len(e.Arguments) > maxParameters {
+		c.fail(e.Position, "more than %d arguments", maxParameters)
+		return nil
+	}
+	if form, ok := c.compiler.forms[e.Function]; ok {
+		return form(c, e)
+	}
+	f, ok := lookupFunction(e.Function)
+	if !ok {
+		c.fail(e.Position, "no function %q%s", e.Function, c.suggestion(e.Function))
+		return nil
+	}
+	args, types, ok := c.arguments(e.Arguments)
+	if !ok {
+		return nil
+	}
+	if err := f.accepts(types); err != nil {
+		c.fail(e.Position, "%s: %s", shortName(e.Function), err)
+		return nil
+	}
+	return c.application(e, f, args)
+}
+
+func (c *compilation) arguments(list []policies.Expression) (args []*expression, types []typ, ok bool) {
+	ok = true
+	for _, e := range list {
+		x := c.expression(e)
+		if x == nil {
+			ok = false
+			continue
+		}
+		args, types = append(args, x), append(types, x.typ)
+	}
+	return args, types, ok
+}
+
+// application makes the call of a function of checked arguments. A literal
+// first argument of a predicate is prepared once, and refused once.
+func (c *compilation) application(e *policies.Apply, f *function, args []*expression) *expression {
+	x := &expression{typ: f.resultOf(args), at: e.Position}
+	if f.bind != nil && len(args) == 2 && args[0].constant != nil {
+		test, err := f.bind(args[0].constant.value)
+		if err != nil {
+			c.fail(e.Position, "%s: %s", shortName(e.Function), err)
+			return nil
+		}
+		second := args[1]
+		x.eval = func(fr *frame, v view) (operand, *authz.Status) {
+			o, status := second.eval(fr, v)
+			if status != nil {
+				return operand{}, status
+			}
+			b, err := test(o.value)
+			if err != nil {
+				return operand{}, failed(e.Position, e.Function, err)
+			}
+			return truth(b), nil
+		}
+		return x
+	}
+	x.eval = func(fr *frame, v view) (operand, *authz.Status) {
+		mark := len(fr.stack)
+		defer fr.release(mark)
+		values, status := fr.arguments(v, args)
+		if status != nil {
+			return operand{}, status
+		}
+		o, err := f.call(values)
+		if err != nil {
+			return operand{}, failed(e.Position, e.Function, err)
+		}
+		return o, nil
+	}
+	return x
+}
+
+// scope is the variables of the policy that is being compiled.
+type scope struct {
+	defined map[string]*policies.Variable
+	made    map[string]*variable
+	making  []string // on the way, to find circles
+}
+
+func (c *compilation) newScope(list []policies.Variable) *scope {
+	s := &scope{defined: map[string]*policies.Variable{}, made: map[string]*variable{}}
+	was := c.scope
+	c.scope = s
+	for i := range list {
+		v := &list[i]
+		if s.defined[v.ID] != nil {
+			c.fail(v.Position, "variable %q is defined twice", v.ID)
+			continue
+		}
+		s.defined[v.ID] = v
+	}
+	for i := range list { // unused ones are checked too
+		c.define(list[i].ID, list[i].Position)
+	}
+	c.scope = was
+	return s
+}
+
+func (c *compilation) variable(e *policies.VariableName) *expression {
+	if c.scope == nil {
+		c.fail(e.Position, "variable %q: there are no variables outside a policy", e.Variable)
+		return nil
+	}
+	x := c.define(e.Variable, e.Position)
+	if x == nil || x.value == nil {
+		return nil
+	}
+	return &expression{typ: x.value.typ, at: e.Position, constant: x.value.constant, eval: x.eval}
+}
+
+// define compiles a variable when it is first met, which may be before its
+// definition stands (XACML 3.0 core, 5.26).
+func (c *compilation) define(id string, from policies.Position) *variable {
+	s := c.scope
+	if x, ok := s.made[id]; ok {
+		return x
+	}
+	v := s.defined[id]
+	if v == nil {
+		c.fail(from, "variable %q is not defined in this policy", id)
+		return nil
+	}
+	for _, on := range s.making {
+		if on == id {
+			c.fail(from, "variable %q is defined by way of itself", id)
+			return nil
+		}
+	}
+	s.making = append(s.making, id)
+	x := &variable{value: c.expression(v.Expression)}
+	s.making = s.making[:len(s.making)-1]
+	s.made[id] = x
+	return x
+}

@@ -1,0 +1,33 @@
+// Package eval compiles policies into a form that decides requests, and decides
+// them: XACML 3.0 core, sections 7 and annexes A and C, whole and exact, with
+// the older combining algorithms and function identifiers beside the current
+// ones, and the functions of package profile.
+//
+// It is pure. What a decision depends on is the compiled [Program], the request
+// and the time handed in; nothing is logged, read or kept between decisions.
+//
+// # Two standings, one pass
+//
+// A request may hold attributes that nobody vouches for (authz.Presented). They
+// count against a caller and never for one (DECISIONS 12). The rule, exactly:
+//
+//   - A Permit rule (target, condition, duties) is evaluated over verified
+//     attributes: the permit view. A Deny rule is evaluated over all
+//     attributes: the deny view.
+//   - Within profile.FunctionNone a bag is seen the other way round: all values
+//     in the permit view, verified ones in the deny view.
+//   - The target of a policy or policy set is evaluated in both views. Below a
+//     target that does not match in the permit view no Permit arises, also not
+//     by a default such as permit-unless-deny's; below one that does not match
+//     in the deny view no Deny arises. Where the target is Indeterminate in the
+//     view of the children's decision, that decision becomes Indeterminate of
+//     its own extent (XACML 3.0, table 7, view by view).
+//   - Children are combined once, whatever view they answered from.
+//   - A Permit stands only if the verified attributes by themselves come to
+//     Permit; if not, what they come to is the answer. So an asserted value
+//     cannot switch off a Deny rule, under a negation for example.
+//
+// Hence the property that tests hold: adding a presented attribute to a request
+// never turns another decision into Permit. A request whose attributes are all
+// verified has one view, and this is plain XACML.
+package eval

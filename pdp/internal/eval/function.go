@@ -1,0 +1,161 @@
+package eval
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+)
+
+// function is a function of the library: its signature and what it does. Its
+// arguments are evaluated before it; an error in one of them is its own.
+type function struct {
+	params []typ
+	rest   *typ // of further arguments; nil if there are none
+	result typ
+	call   func(args []operand) (operand, error)
+	// bind, of a predicate of two, prepares it for a literal first argument;
+	// the error refuses the literal when policies are loaded.
+	bind func(literal authz.Value) (func(v authz.Value) (bool, error), error)
+	// reader, of an equality, says by which keys it compares.
+	reader *keyReader
+}
+
+var boolean = typ{data: authz.Boolean}
+
+// accepts checks the types of arguments.
+func (f *function) accepts(types []typ) error {
+	if len(types) < len(f.params) || len(types) > len(f.params) && f.rest == nil {
+		return fmt.Errorf("want %d arguments, have %d", len(f.params), len(types))
+	}
+	for i, have := range types {
+		want := f.rest
+		if i < len(f.params) {
+			want = &f.params[i]
+		}
+		if have.bag != want.bag || want.data != have.data && want.data != acceptsAny {
+			return fmt.Errorf("argument %d must be %s, not %s", i+1, want, have)
+		}
+	}
+	return nil
+}
+
+// acceptsAny is the data type of parameters that take a value of any type,
+// even of one that is not known beforehand.
+const acceptsAny authz.DataType = "any"
+
+func (f *function) resultOf([]*expression) typ { return f.result }
+
+// bindLiteral fixes the first argument of a predicate of two.
+func (f *function) bindLiteral(literal authz.Value) (func(authz.Value) (bool, error), error) {
+	if f.bind != nil {
+		return f.bind(literal)
+	}
+	return func(v authz.Value) (bool, error) {
+		o, err := f.call([]operand{one(literal), one(v)})
+		return isTrue(o), err
+	}, nil
+}
+
+// predicate makes a function of two values from its prepared form.
+func predicate(first, second authz.DataType, bind func(authz.Value) (func(authz.Value) (bool, error), error)) *function {
+	return &function{
+		params: []typ{{data: first}, {data: second}}, result: boolean, bind: bind,
+		call: func(args []operand) (operand, error) {
+			test, err := bind(args[0].value)
+			if err != nil {
+				return operand{}, err
+			}
+			b, err := test(args[1].value)
+			return truth(b), err
+		},
+	}
+}
+
+// equality makes the predicate that a key reader amounts to.
+func equality(first, second authz.DataType, r *keyReader) *function {
+	f := predicate(first, second, func(literal authz.Value) (func(authz.Value) (bool, error), error) {
+		var want []string
+		r.literal(literal, func(key string) { want = append(want, key) })
+		return func(v authz.Value) (bool, error) {
+			found := false
+			r.value(v, func(have string) {
+				for _, w := range want {
+					found = found || w == have
+				}
+			})
+			return found, nil
+		}, nil
+	})
+	f.reader = r
+	return f
+}
+
+// lookupFunction finds a function by its identifier.
+func lookupFunction(id string) (*function, bool) {
+	f, ok := library[id]
+	return f, ok
+}
+
+// library holds every function that evaluates its arguments first. It is
+// written once, here, and only read.
+var library = newLibrary()
+
+func newLibrary() map[string]*function {
+	l := functions{}
+	l.equalities()
+	l.comparisons()
+	l.arithmetic()
+	l.strings()
+	l.conversions()
+	l.times()
+	l.regexps()
+	l.names()
+	l.bags()
+	l.sets()
+	l.own()
+	return l
+}
+
+type functions map[string]*function
+
+const (
+	one0   = "urn:oasis:names:tc:xacml:1.0:function:"
+	two0   = "urn:oasis:names:tc:xacml:2.0:function:"
+	three0 = "urn:oasis:names:tc:xacml:3.0:function:"
+)
+
+// add names a function, under every version that has it.
+func (l functions) add(name string, f *function, versions ...string) {
+	for _, v := range versions {
+		l[v+name] = f
+	}
+}
+
+// plain makes a function of fixed arguments and types.
+func plain(result authz.DataType, call func(args []operand) (authz.Value, error), params ...authz.DataType) *function {
+	f := &function{result: typ{data: result}, call: func(args []operand) (operand, error) {
+		v, err := call(args)
+		return one(v), err
+	}}
+	for _, p := range params {
+		f.params = append(f.params, typ{data: p})
+	}
+	return f
+}
+
+// shortName is a function's name as people use it.
+func shortName(id string) string { return id[strings.LastIndexAny(id, ":/#")+1:] }
+
+// suggestion helps where the name is right and the version is not.
+func (c *compilation) suggestion(id string) string {
+	for _, v := range []string{one0, two0, three0} {
+		if _, ok := library[v+shortName(id)]; ok {
+			return fmt.Sprintf("; did you mean %q?", v+shortName(id))
+		}
+		if _, ok := c.compiler.forms[v+shortName(id)]; ok {
+			return fmt.Sprintf("; did you mean %q?", v+shortName(id))
+		}
+	}
+	return ""
+}

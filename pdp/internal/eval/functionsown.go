@@ -1,0 +1,235 @@
+package eval
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
+)
+
+// own adds the functions of package profile, which defines each.
+func (l functions) own() {
+	for id, reader := range keyReaders {
+		first := authz.String
+		if id == profile.FunctionFQAN {
+			first = acceptsAny // a text stands for the FQAN it spells
+		}
+		l[id] = equality(first, acceptsAny, reader)
+	}
+	l[profile.FunctionAnchoredRegexp] = predicate(authz.String, acceptsAny, bindAnchored)
+	l[profile.FunctionFQANPattern] = predicate(authz.String, acceptsAny, bindFQANPattern)
+	l[profile.FunctionBanFQAN] = predicate(authz.String, acceptsAny, bindBanFQAN)
+	l[profile.FunctionSubtree] = predicate(authz.X500Name, acceptsAny, bindSubtree)
+	l[profile.FunctionBanSubtree] = predicate(authz.String, acceptsAny, bindBanSubtree)
+	l[profile.FunctionNetwork] = predicate(authz.String, acceptsAny, bindNetwork)
+	for id, holds := range map[string]func(int) bool{
+		profile.FunctionStrengthLess:           func(c int) bool { return c < 0 },
+		profile.FunctionStrengthLessOrEqual:    func(c int) bool { return c <= 0 },
+		profile.FunctionStrengthGreater:        func(c int) bool { return c > 0 },
+		profile.FunctionStrengthGreaterOrEqual: func(c int) bool { return c >= 0 },
+	} {
+		l[id] = predicate(authz.String, authz.String, bindStrength(holds))
+	}
+}
+
+type test = func(authz.Value) (bool, error)
+
+func texts(holds func(string) bool) test {
+	return func(v authz.Value) (bool, error) { return holds(v.Text()), nil }
+}
+
+// bindAnchored spares the pattern machine for patterns without any operator
+// but ".": most are the name of an endpoint as it stands.
+func bindAnchored(literal authz.Value) (test, error) {
+	pattern := literal.Text()
+	compiled, err := regexp.Compile("^(?:" + pattern + ")$")
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("not a pattern of RE2: %w", err)
+	case pattern == ".*":
+		return texts(func(s string) bool { return !strings.Contains(s, "\n") }), nil
+	case !strings.ContainsAny(pattern, `\.+*?()|[]{}^$`):
+		return texts(func(s string) bool { return s == pattern }), nil
+	case !strings.ContainsAny(pattern, `\+*?()|[]{}^$`):
+		return texts(dotted(pattern, compiled)), nil
+	}
+	return texts(compiled.MatchString), nil
+}
+
+// dotted compares ASCII texts byte by byte; "." stands for any one.
+func dotted(pattern string, compiled *regexp.Regexp) func(string) bool {
+	return func(s string) bool {
+		if len(s) != len(pattern) {
+			return !isASCII(s) && compiled.MatchString(s)
+		}
+		for i := range len(s) {
+			if s[i] != pattern[i] && (pattern[i] != '.' || s[i] == '\n' || s[i] >= 0x80) {
+				return s[i] >= 0x80 && compiled.MatchString(s)
+			}
+		}
+		return true
+	}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func bindFQANPattern(literal authz.Value) (test, error) {
+	pattern, err := newFQANPattern(literal.Text())
+	return func(v authz.Value) (bool, error) {
+		f, ok := asFQAN(v)
+		return ok && pattern.fits(f), nil
+	}, err
+}
+
+// fqanPattern is a group, perhaps with all below it, and a role: none, one, or
+// some.
+type fqanPattern struct {
+	group         string
+	below         bool
+	role          string
+	someRole      bool
+	plain, spoilt bool
+}
+
+func newFQANPattern(text string) (fqanPattern, error) {
+	path, role, hasRole := strings.Cut(text, "/Role=")
+	p := fqanPattern{group: path}
+	p.group, p.below = strings.CutSuffix(path, "/*")
+	form := p.group
+	switch {
+	case hasRole && role == "*":
+		p.someRole = true
+	case hasRole:
+		form += "/Role=" + role
+	}
+	if strings.Contains(form, "*") {
+		return p, fmt.Errorf(`pattern %q: "*" stands only for the groups below ("/*") or for some role ("/Role=*")`, text)
+	}
+	f, err := authz.ParseFQAN(form)
+	if err != nil {
+		return p, fmt.Errorf("pattern %q: %w", text, err)
+	}
+	p.group, p.role = f.Group(), f.Role()
+	return p, nil
+}
+
+func (p fqanPattern) fits(f authz.FQAN) bool {
+	group := f.Group() == p.group || p.below && strings.HasPrefix(f.Group(), p.group+"/")
+	if p.someRole {
+		return group && f.Role() != ""
+	}
+	return group && f.Role() == p.role
+}
+
+// bindBanFQAN takes any text: what is no pattern bans that very text.
+func bindBanFQAN(literal authz.Value) (test, error) {
+	pattern, err := newFQANPattern(strings.Trim(literal.Text(), xmlBlanks))
+	want := trimmed(literal)
+	return func(v authz.Value) (bool, error) {
+		f, ok := asFQAN(v)
+		return err == nil && ok && pattern.fits(f) || trimmed(v) == want, nil
+	}, nil
+}
+
+func bindSubtree(literal authz.Value) (test, error) {
+	top, ok := literal.Data().(authz.DN)
+	if !ok {
+		return nil, fmt.Errorf("not a name: %q", literal.Text())
+	}
+	return func(v authz.Value) (bool, error) {
+		d, ok := asDN(v)
+		return ok && startsWithRDNs(d, top), nil
+	}, nil
+}
+
+func asDN(v authz.Value) (authz.DN, bool) {
+	if d, ok := v.Data().(authz.DN); ok {
+		return d, true
+	}
+	d, err := authz.ParseDN(v.Text())
+	return d, err == nil
+}
+
+// startsWithRDNs compares the first RDNs in the standard reading.
+func startsWithRDNs(d, top authz.DN) bool {
+	n := len(top.RDNs())
+	if len(d.RDNs()) < n || n == 0 {
+		return false
+	}
+	head, err := authz.NewDN(d.RDNs()[:n])
+	return err == nil && head.Equal(top)
+}
+
+func bindBanSubtree(literal authz.Value) (test, error) {
+	want := strings.Split(banName(literal), "\x00")
+	return func(v authz.Value) (bool, error) {
+		have := strings.Split(banName(v), "\x00")
+		for _, w := range want { // both are sorted
+			i := slices.Index(have, w)
+			if i < 0 {
+				return false, nil
+			}
+			have = have[i+1:]
+		}
+		return true, nil
+	}, nil
+}
+
+func bindNetwork(literal authz.Value) (test, error) {
+	prefix, err := readPrefix(trimmed(literal))
+	if err != nil {
+		return nil, fmt.Errorf("%q is no address and no CIDR prefix", literal.Text())
+	}
+	return func(v authz.Value) (bool, error) {
+		addr, err := netip.ParseAddr(trimmed(v))
+		if err != nil {
+			return false, fmt.Errorf("%q is no network address", v.Text())
+		}
+		return prefix.Contains(addr.WithZone("").Unmap()), nil
+	}, nil
+}
+
+func readPrefix(s string) (netip.Prefix, error) {
+	if !strings.Contains(s, "/") {
+		addr, err := netip.ParseAddr(s)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		addr = addr.WithZone("").Unmap()
+		return addr.Prefix(addr.BitLen())
+	}
+	p, err := netip.ParsePrefix(s)
+	if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), err
+}
+
+func bindStrength(holds func(int) bool) func(authz.Value) (test, error) {
+	return func(literal authz.Value) (test, error) {
+		want, err := strength(literal)
+		return func(v authz.Value) (bool, error) {
+			have, err := strength(v)
+			return err == nil && holds(want-have), err
+		}, err
+	}
+}
+
+func strength(v authz.Value) (int, error) {
+	n := slices.Index(profile.Strengths(), v.Text())
+	if n < 0 {
+		return 0, fmt.Errorf("no credential strength %q: want %s", v.Text(), strings.Join(profile.Strengths(), ", "))
+	}
+	return n, nil
+}

@@ -1,0 +1,205 @@
+package eval
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+)
+
+// all yields the children in order.
+func (l *list) all() iter.Seq[child] {
+	return func(yield func(child) bool) {
+		for _, c := range l.chunks {
+			for _, ch := range c.children {
+				if !yield(ch) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// compileList compiles the items of a list. Chunks that the old list has too
+// are taken as they are, and so are single items of other chunks; only what
+// came and went is compiled and changes the index.
+func compileList[T policies.Item](c *compilation, items policies.List[T], old *list, compile func(T) child) *list {
+	if old == nil {
+		old = &list{}
+	}
+	now := slices.Collect(items.Chunks())
+	head := 0
+	for head < len(now) && head < len(old.chunks) && sameChunk(old.chunks[head], now[head]) {
+		head++
+	}
+	tail := 0
+	for tail < len(now)-head && tail < len(old.chunks)-head && sameChunk(old.chunks[len(old.chunks)-1-tail], now[len(now)-1-tail]) {
+		tail++
+	}
+	out := &list{length: items.Len(), index: old.index, chunks: make([]*chunk, 0, len(now))}
+	gone := map[policies.Item]child{}
+	for _, k := range old.chunks[head : len(old.chunks)-tail] {
+		for _, ch := range k.children {
+			gone[ch.origin()] = ch
+		}
+	}
+	out.chunks = append(out.chunks, old.chunks[:head]...)
+	for _, k := range now[head : len(now)-tail] {
+		out.chunks = append(out.chunks, compileChunk(c, out, k, gone, compile))
+	}
+	out.chunks = append(out.chunks, old.chunks[len(old.chunks)-tail:]...)
+	for _, ch := range gone {
+		for _, f := range c.filings(ch) {
+			out.index = out.index.remove(c.tx, f.reading, f.key, ch)
+		}
+	}
+	out.sum()
+	return out
+}
+
+func sameChunk[T policies.Item](k *chunk, items []T) bool {
+	return len(k.children) == len(items) && k.from == any(&items[0])
+}
+
+// compileChunk compiles one chunk into a list; what it takes over from the old
+// list it takes out of gone.
+func compileChunk[T policies.Item](c *compilation, into *list, items []T, gone map[policies.Item]child, compile func(T) child) *chunk {
+	k := &chunk{from: &items[0], children: make([]child, 0, len(items))}
+	for _, it := range items {
+		ch, kept := gone[it]
+		if kept {
+			delete(gone, it)
+		} else if ch = compile(it); ch == nil {
+			continue // an error, already noted
+		}
+		k.children = append(k.children, ch)
+		k.count(ch)
+		filings := c.filings(ch)
+		if len(filings) == 0 {
+			k.open = append(k.open, ch)
+		}
+		for _, f := range filings {
+			if !kept {
+				into.index = into.index.add(c.tx, f.reading, f.key, ch)
+			}
+			k.readings = addOnce(k.readings, f.reading)
+			if f.required >= 0 {
+				k.required = addOnce(k.required, f.required)
+			}
+		}
+	}
+	return k
+}
+
+func addOnce(to []int, n int) []int {
+	if slices.Contains(to, n) {
+		return to
+	}
+	return append(to, n)
+}
+
+func (k *chunk) count(ch child) {
+	switch ch := ch.(type) {
+	case *rule:
+		k.bounded = k.bounded || ch.bounds != nil
+		if ch.from.Ban {
+			k.counts.Bans++
+		} else {
+			k.counts.Rules++
+		}
+	case *container:
+		k.bounded = k.bounded || ch.children.bounded
+		k.counts.Policies++
+		k.counts.add(ch.children.counts)
+	default:
+		k.counts.Policies++
+	}
+}
+
+func (c *Counts) add(d Counts) {
+	c.Bans, c.Rules, c.Policies = c.Bans+d.Bans, c.Rules+d.Rules, c.Policies+d.Policies
+}
+
+// sum gathers what the list has to know of its chunks.
+func (l *list) sum() {
+	for _, k := range l.chunks {
+		l.open = append(l.open, k.open...)
+		l.bounded = l.bounded || k.bounded
+		l.counts.add(k.counts)
+		for _, n := range k.readings {
+			l.readings = addOnce(l.readings, n)
+		}
+		for _, n := range k.required {
+			l.required = addOnce(l.required, n)
+		}
+	}
+}
+
+// filing is one key under which a child stands in the index.
+type filing struct {
+	reading  int
+	key      hashedKey
+	required int // slot, or -1
+}
+
+// filings returns the keys of which a request must have one for the child to
+// be anything but NotApplicable; none if there is no such set.
+func (c *compilation) filings(ch child) []filing {
+	t := ch.goal()
+	if t == nil {
+		return nil
+	}
+	var best []filing
+	score := 0
+	for i := range t.anyOf {
+		keys, worth := c.alternatives(&t.anyOf[i])
+		if worth > score {
+			best, score = keys, worth
+		}
+	}
+	return best
+}
+
+// alternatives returns the keys of one disjunction: those of one keyed match
+// of each conjunction in it. Names of people tell requests apart best.
+func (c *compilation) alternatives(a *anyOf) (keys []filing, worth int) {
+	if len(a.allOf) == 0 {
+		return nil, 0
+	}
+	subject := true
+	for i := range a.allOf {
+		m := keyed(a.allOf[i].matches)
+		if m == nil {
+			return nil, 0
+		}
+		subject = subject && c.category(m) == authz.Subject
+		required := -1
+		if m.attr.required {
+			required = m.attr.slot
+		}
+		keys = append(keys, filing{m.reading, hashKey(c.compiler.seed, m.key), required})
+		for _, more := range m.moreKeys {
+			keys = append(keys, filing{m.reading, hashKey(c.compiler.seed, more), required})
+		}
+	}
+	worth = max(1000-len(keys), 1)
+	if subject {
+		worth += 1000
+	}
+	return keys, worth
+}
+
+func (c *compilation) category(m *match) authz.Category {
+	return c.compiler.names.slots[m.attr.slot].category
+}
+
+// keyed returns the first match that compares keys of an attribute.
+func keyed(ms []match) *match {
+	for i := range ms {
+		if ms[i].reading >= 0 {
+			return &ms[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package eval
+
+import (
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+)
+
+// match3 is the result of matching (XACML 3.0 core, tables 1 to 3).
+type match3 uint8
+
+const (
+	noMatch match3 = iota
+	indeterminate
+	matches
+)
+
+// target is compiled policies.Target; a nil target matches everything.
+type target struct {
+	anyOf []anyOf
+	from  *policies.Target
+}
+
+type anyOf struct{ allOf []allOf }
+
+type allOf struct{ matches []match }
+
+// match is one comparison with a literal: by key, or by a test.
+type match struct {
+	from     *policies.Match
+	attr     *attribute // designator or selector
+	reading  int        // of a keyed match; -1 for a tested one
+	key      string
+	moreKeys []string
+	test     func(v authz.Value) (bool, error)
+}
+
+// eval follows table 1: one NoMatch beats Indeterminate.
+func (t *target) eval(f *frame, v view) (match3, *authz.Status) {
+	if t == nil {
+		return matches, nil
+	}
+	result, cause := matches, (*authz.Status)(nil)
+	for i := range t.anyOf {
+		m, status := t.anyOf[i].eval(f, v)
+		switch m {
+		case noMatch:
+			return noMatch, nil
+		case indeterminate:
+			if result == matches {
+				result, cause = indeterminate, status
+			}
+		}
+	}
+	return result, cause
+}
+
+// eval follows table 2: one Match beats Indeterminate.
+func (a *anyOf) eval(f *frame, v view) (match3, *authz.Status) {
+	result, cause := noMatch, (*authz.Status)(nil)
+	for i := range a.allOf {
+		m, status := a.allOf[i].eval(f, v)
+		switch m {
+		case matches:
+			return matches, nil
+		case indeterminate:
+			if result == noMatch {
+				result, cause = indeterminate, status
+			}
+		}
+	}
+	return result, cause
+}
+
+// eval follows table 3: one False beats Indeterminate.
+func (a *allOf) eval(f *frame, v view) (match3, *authz.Status) {
+	result, cause := matches, (*authz.Status)(nil)
+	for i := range a.matches {
+		m, status := a.matches[i].eval(f, v)
+		switch m {
+		case noMatch:
+			return noMatch, nil
+		case indeterminate:
+			if result == matches {
+				result, cause = indeterminate, status
+			}
+		}
+	}
+	return result, cause
+}
+
+// eval follows 7.6: one True beats the error of another value.
+func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
+	if m.reading >= 0 && !m.attr.required {
+		return m.compare(f, v), nil
+	}
+	bag, status := m.attr.bag(f, v, false)
+	if status != nil {
+		return indeterminate, status
+	}
+	if m.reading >= 0 {
+		return m.compare(f, v), nil
+	}
+	result := noMatch
+	for i := range bag {
+		ok, err := m.test(bag[i])
+		switch {
+		case err != nil && status == nil:
+			result, status = indeterminate, failed(m.from.Position, m.from.Function, err)
+		case ok:
+			return matches, nil
+		}
+	}
+	return result, status
+}
+
+func (m *match) compare(f *frame, v view) match3 {
+	keys := f.readKeys(m.reading, f.extent(v, false))
+	for i := range keys {
+		if keys[i].key == m.key {
+			return matches
+		}
+		for _, more := range m.moreKeys {
+			if keys[i].key == more {
+				return matches
+			}
+		}
+	}
+	return noMatch
+}

@@ -17,6 +17,7 @@ import (
 )
 
 func TestJobIsTheAccountAndNothingElse(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	s := newSite(t, nil)
 	o := s.script("who", `id; umask; pwd -P; grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs|SigIgn|SigBlk):' /proc/self/status`)
@@ -43,6 +44,7 @@ func TestJobIsTheAccountAndNothingElse(t *testing.T) {
 }
 
 func TestSelfModeRootRunsAsNobody(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	s := newSite(t, func(c *warden.Config) { c.AsSelf = true })
 	o := s.script("who", `id -u; id -g; id -G`)
@@ -54,6 +56,7 @@ func TestSelfModeRootRunsAsNobody(t *testing.T) {
 }
 
 func TestNotRootNeedsSelfMode(t *testing.T) {
+	t.Parallel()
 	asNobody := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"test"}, Env: []string{openAndTell + "=1"}}
 	if os.Geteuid() == 0 {
 		asNobody.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
@@ -64,6 +67,7 @@ func TestNotRootNeedsSelfMode(t *testing.T) {
 }
 
 func TestSetuidProgramGainsNothing(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	s := newSite(t, nil)
 	id, err := exec.LookPath("id")
@@ -117,6 +121,7 @@ func TestNothingIsInherited(t *testing.T) {
 }
 
 func TestIgnoredSignalsAreReset(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, nil)
 	o := s.script("signals", `kill -TERM $$; echo survived`)
 	s.start(alice, o)
@@ -141,6 +146,7 @@ func accountings(t *testing.T, run func(t *testing.T, s *site)) {
 const burn = `while :; do :; done`
 
 func TestCPULimitCountsTheWholeTree(t *testing.T) {
+	t.Parallel()
 	accountings(t, func(t *testing.T, s *site) {
 		o := s.script("burn", `for i in 1 2 3; do sh -c '`+burn+`' & done; wait; echo done`)
 		o.Limits.CPU = time.Second
@@ -154,6 +160,10 @@ func TestCPULimitCountsTheWholeTree(t *testing.T) {
 }
 
 func TestCPUOfTheDeadCounts(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("burns CPU time for seconds")
+	}
 	accountings(t, func(t *testing.T, s *site) {
 		o := s.script("burn", `while :; do sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done'; done`)
 		o.Limits.CPU = time.Second
@@ -165,6 +175,7 @@ func TestCPUOfTheDeadCounts(t *testing.T) {
 }
 
 func TestNobodyEscapes(t *testing.T) {
+	t.Parallel()
 	accountings(t, func(t *testing.T, s *site) {
 		// A daemon: new session, parent gone, deaf to signals; it would say so.
 		o := s.script("escape", `setsid sh -c '(trap "" TERM XCPU HUP; : > up; while :; do :; done) & ' & while [ ! -e up ]; do sleep 0.01; done; exit 0`)
@@ -176,6 +187,10 @@ func TestNobodyEscapes(t *testing.T) {
 }
 
 func TestEscapedBurnerIsStopped(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("burns CPU time for seconds")
+	}
 	accountings(t, func(t *testing.T, s *site) {
 		o := s.script("escape", `setsid sh -c '(trap "" TERM XCPU; `+burn+`) & ' ; sleep 20`)
 		o.Limits.CPU = time.Second
@@ -187,6 +202,7 @@ func TestEscapedBurnerIsStopped(t *testing.T) {
 }
 
 func TestDeafJobIsKilled(t *testing.T) {
+	t.Parallel()
 	accountings(t, func(t *testing.T, s *site) {
 		o := s.script("deaf", `trap '' TERM XCPU INT HUP; : > up; while :; do sleep 0.1; done`)
 		s.start(alice, o)
@@ -201,6 +217,7 @@ func TestDeafJobIsKilled(t *testing.T) {
 }
 
 func TestPoliteJobMayTidyUp(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, nil)
 	o := s.script("polite", `trap 'echo bye; exit 7' TERM; : > up; while :; do sleep 0.05; done`)
 	s.start(alice, o)
@@ -214,6 +231,7 @@ func TestPoliteJobMayTidyUp(t *testing.T) {
 }
 
 func TestWallLimit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, nil)
 	o := s.script("sleep", `sleep 20`)
 	o.Limits.Wall = time.Second
@@ -238,6 +256,7 @@ func processesIn(t *testing.T, dir string) []string {
 }
 
 func TestExecutableMustBeApproved(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		spoil func(t *testing.T, s *site, o *launch.Order)
 		want  string
@@ -286,6 +305,7 @@ func TestExecutableMustBeApproved(t *testing.T) {
 }
 
 func TestStartFailureIsTold(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, nil)
 	o := s.script("x", "true")
 	o.Stdin = "absent"
@@ -296,6 +316,7 @@ func TestStartFailureIsTold(t *testing.T) {
 }
 
 func TestStreamsFollowNoLink(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	s := newSite(t, nil)
 	o := s.script("x", "echo pwned")

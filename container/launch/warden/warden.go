@@ -150,7 +150,7 @@ func (w *Warden) takeState() error {
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	for range 200 {
+	for range 50 {
 		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
 			w.lock = f
 			return nil

@@ -156,6 +156,7 @@ func (s *site) home(job string) string {
 }
 
 func TestJobRunsAndEnds(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, nil)
 	o := s.script("hello", `echo "$# $1|$2|$HOME"; echo oops >&2; exit 3`, "a b", `$(id); 'x'`)
 	o.Env = []string{"FLAVOUR=sour"}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	jsontwo "github.com/go-json-experiment/json"
+
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -20,9 +22,12 @@ func (s *Service) change(ctx context.Context, r change.Request, operation string
 	if err := valid(r); err != nil {
 		return change.Result{}, err
 	}
-	digest := sha256.Sum256(encode([]any{operation, arguments, r.IfMatch, r.Force}))
+	digest, err := digestOf(r, operation, arguments)
+	if err != nil {
+		return change.Result{}, err
+	}
 	var d *draft
-	_, err := s.store.Update(ctx, func(tx store.WriteTx) error {
+	_, err = s.store.Update(ctx, func(tx store.WriteTx) error {
 		d = &draft{records: records{tx: tx}, write: tx, now: s.now(), author: r.Author, summary: operation}
 		d.result.Revision = revision(tx, 0)
 		return s.transact(d, r, digest, do)
@@ -34,6 +39,19 @@ func (s *Service) change(ctx context.Context, r change.Request, operation string
 		s.log.Info("policy changed", "revision", d.result.Revision.String(), "author", r.Author.Name, "summary", d.summary)
 	}
 	return d.result, nil
+}
+
+// digestOf identifies a change. It refuses what is not UTF-8: the records would
+// hold another text, and a ban on that would miss its man.
+func digestOf(r change.Request, operation string, arguments any) ([32]byte, error) {
+	if _, err := jsontwo.Marshal(r); err != nil {
+		return [32]byte{}, fmt.Errorf("%w: request: %w", change.ErrInvalid, err)
+	}
+	text, err := jsontwo.Marshal([]any{operation, arguments, r.IfMatch, r.Force})
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("%w: %w", change.ErrInvalid, err)
+	}
+	return sha256.Sum256(text), nil
 }
 
 func (s *Service) transact(d *draft, r change.Request, digest [32]byte, do func(*draft) error) error {

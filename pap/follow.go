@@ -34,9 +34,9 @@ func (a admin) Next(ctx context.Context, after authz.Revision) (policies.Update,
 	return a.service.next(ctx, after, source.Admin)
 }
 
-// editsAtMost bounds how many differences are sent as edits; beyond, and a
-// thousandfold so for a follower of a year ago, a base is cheaper.
-const editsAtMost = 10_000
+// behindAtMost bounds how many revisions, and how many differences, are told one
+// by one: a follower of last year is better off with everything anew.
+const behindAtMost = 10_000
 
 func (s *Service) next(ctx context.Context, after authz.Revision, scope source.Scope) (policies.Update, error) {
 	var update policies.Update
@@ -47,7 +47,7 @@ func (s *Service) next(ctx context.Context, after authz.Revision, scope source.S
 			if err != nil {
 				return err
 			}
-			if len(differing) <= editsAtMost {
+			if len(differing) <= behindAtMost {
 				update, err = source.Update(r, scope, after, to, differing)
 				return err
 			}
@@ -65,14 +65,15 @@ func (r *records) since(number uint64) ([]change.Difference, error) {
 }
 
 // newer waits for a revision that a follower at after does not have, and reads
-// it. Whether it follows on after depends on the lineage: a follower of another
-// one, or from a future that a restored backup does not know, starts anew.
+// it. A follower of another lineage, from a future that a restored backup does
+// not know, or from long ago, does not follow on and starts anew.
 func (s *Service) newer(ctx context.Context, after authz.Revision, fn func(r *records, follows bool) error) error {
 	at, err := s.Revision(ctx)
 	if err != nil {
 		return err
 	}
-	follows := at.Lineage == after.Lineage && after.Number > 0 && after.Number <= at.Number
+	follows := at.Lineage == after.Lineage && after.Number > 0 &&
+		after.Number <= at.Number && at.Number-after.Number <= behindAtMost
 	if follows {
 		if _, err := s.store.Watch(ctx, after.Number); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/store"
@@ -20,8 +21,8 @@ const seenEvery = time.Minute
 // name belongs to the Identity that first used it, until it is forgotten. Seen
 // is set from the clock.
 func (s *Service) Report(ctx context.Context, f change.Follower) error {
-	if f.Name == "" || len(f.Name) > 256 || f.Identity == "" {
-		return fmt.Errorf("%w: a follower needs a name of at most 256 bytes and an identity", change.ErrInvalid)
+	if f.Name == "" || len(f.Name) > 256 || f.Identity == "" || !utf8.ValidString(f.Name+f.Identity) {
+		return fmt.Errorf("%w: a follower needs a name of at most 256 bytes and an identity, both in UTF-8", change.ErrInvalid)
 	}
 	f.Seen = s.now()
 	_, err := s.store.Update(ctx, func(tx store.WriteTx) error {

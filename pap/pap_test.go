@@ -33,6 +33,9 @@ type site struct {
 	at    time.Time
 }
 
+// start is where the text of a unit begins.
+var start = policies.Position{File: "test.spl", Line: 1, Column: 1}
+
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newSite(t *testing.T, options ...func(*pap.Options)) *site {

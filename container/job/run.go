@@ -11,8 +11,10 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 )
 
-// mostDelay is the longest between two tries of what fails.
-const mostDelay = 30 * time.Second
+const (
+	mostDelay = 30 * time.Second      // the longest between two tries of what fails
+	quickest  = 10 * time.Millisecond // between two looks at a job that something was just done to
+)
 
 // Load brings in the jobs of the store that something is still to be done for.
 func (s *Service) Load(ctx context.Context) error {
@@ -113,7 +115,8 @@ func (s *Service) work(ctx context.Context, id string) {
 		delete(s.entries, id)
 	default:
 		e.delay = 0
-		e.due = s.config.Now().Add(s.config.Poll * time.Duration(1+len(s.entries)/256))
+		e.pace = min(max(2*e.pace, quickest), s.config.Poll*time.Duration(1+len(s.entries)/256))
+		e.due = s.config.Now().Add(e.pace)
 	}
 	if e.again {
 		e.due = s.config.Now()

@@ -23,7 +23,7 @@ type Config struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 
-	Poll      time.Duration // between two looks at one job; default 250 ms, longer when there are many
+	Poll      time.Duration // between two looks at a job that has been left alone for a while; default 250 ms, longer when there are many
 	Retention time.Duration // after its end a job is purged; default 7 days
 	Active    int           // jobs that are not final, at most; default 10,000
 	Parallel  int           // jobs that are worked on at once; default 8
@@ -49,6 +49,7 @@ type entry struct {
 	busy      bool
 	again     bool          // came due while it was busy
 	delay     time.Duration // after the last failure
+	pace      time.Duration // between two looks: slower the longer nothing was done to it
 	cpu       time.Duration
 	doubtful  time.Time // of the last submission whose outcome is unknown
 	lastError string
@@ -230,7 +231,7 @@ func (s *Service) enter(id string) {
 		e = &entry{}
 		s.entries[id] = e
 	}
-	e.due, e.again = s.config.Now(), e.busy
+	e.due, e.again, e.pace = s.config.Now(), e.busy, 0
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:

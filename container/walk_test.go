@@ -146,7 +146,7 @@ func TestSomebodyElsesJobLooksUnknown(t *testing.T) {
 	ann, bob := s.client(s.user("Ann")), s.client(s.user("Bob"))
 	j, err := ann.submit("", "add", "a", "1", "b", "2", "seconds", "30")
 	require.NoError(t, err)
-	session, absent := get(j, "session"), strings.Repeat("0", 32)
+	session, absent := get(j, "session"), "00112233445566778899aabbccddeeff"
 	shape := func(id string, err error) string {
 		f, _ := fault(t, err)
 		all := f.Code.Local + "|" + f.String + "|" + f.Received.StringValue()

@@ -61,7 +61,11 @@ func (d *disk) load(now time.Time) (*source.Copy, time.Time, error) {
 		return nil, time.Time{}, err
 	}
 	defer f.Close()
-	kept, confirmed, err := d.read(f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	kept, confirmed, err := d.read(f, info.Size())
 	if err == nil && kept.Revision() != (authz.Revision{}) {
 		if confirmed.After(now.Add(time.Minute)) {
 			confirmed = time.Time{} // a clock was wrong: how old it is nobody knows
@@ -75,20 +79,16 @@ func (d *disk) load(now time.Time) (*source.Copy, time.Time, error) {
 	return nil, time.Time{}, os.Rename(d.path, aside)
 }
 
-// read reads a file that was opened.
-func (d *disk) read(f *os.File) (*source.Copy, time.Time, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	in := bufio.NewReaderSize(f, 1<<16)
+// read reads a file of that size.
+func (d *disk) read(from io.Reader, size int64) (*source.Copy, time.Time, error) {
+	in := bufio.NewReaderSize(from, 1<<16)
 	if line, err := in.ReadString('\n'); err != nil || line != copyFormat {
 		return nil, time.Time{}, fmt.Errorf("begins with %q, not %q", clip(line), copyFormat)
 	}
 	kept, confirmed := &source.Copy{}, time.Time{}
 	d.whole, d.appended, d.sound = 0, 0, true
 	for {
-		body, err := readFrame(in, info.Size())
+		body, err := readFrame(in, size)
 		switch {
 		case errors.Is(err, io.EOF):
 			return kept, confirmed, nil

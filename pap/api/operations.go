@@ -337,15 +337,15 @@ func feed(c *call) (any, error) {
 	if err == nil {
 		return set, nil
 	}
-	if ctx.Err() == nil || c.r.Context().Err() != nil {
+	if ctx.Err() == nil {
 		return nil, err
 	}
 	now, err := c.o.Service.Revision(c.r.Context())
 	if err != nil {
 		return nil, err
 	}
-	if now != after {
-		return nil, fmt.Errorf("%w: there is more, but it could not be had in time", ErrUnavailable)
+	if now != after { // the time was for waiting; what is there can be had
+		return c.o.Service.Feed(c.r.Context(), after)
 	}
 	c.wrote = true
 	c.w.Header().Set("ETag", `"`+FormatRevision(now)+`"`)

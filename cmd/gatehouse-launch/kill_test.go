@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/container/batch"
+	"github.com/gatehouse-authz/gatehouse/container/batch/batchtest"
+	"github.com/gatehouse-authz/gatehouse/container/batch/fork"
+	"github.com/gatehouse-authz/gatehouse/container/launch"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// service is gatehouse-launch as a process of its own, killed and started at
+// will. As root it runs jobs as nobody's account through the real account
+// database; otherwise in self mode.
+type service struct {
+	t       *testing.T
+	dir     string
+	file    string
+	account authz.Account
+	fork    *fork.Submitter
+	signer  *launch.Signer
+	stderr  bytes.Buffer
+	process *exec.Cmd
+}
+
+func newService(t *testing.T) *service {
+	t.Helper()
+	s := &service{t: t}
+	lines := []string{fmt.Sprintf("peers: [%d]", os.Geteuid())}
+	name := "nobody"
+	if os.Geteuid() != 0 {
+		lines = append(lines, "run-jobs-as-self: true")
+		me, err := user.Current()
+		require.NoError(t, err)
+		name = me.Username
+	}
+	s.account = lookUp(t, name)
+	s.dir, s.file = place(t, lines...)
+	key, err := launch.ReadPrivateKey(filepath.Join(s.dir, "key"))
+	require.NoError(t, err)
+	s.signer, err = launch.NewSigner(key, "ce1", time.Now)
+	require.NoError(t, err)
+	s.fork = fork.New(launch.NewClient(filepath.Join(s.dir, "socket"), 10*time.Second), s.signer)
+	s.up()
+	t.Cleanup(s.down)
+	return s
+}
+
+func lookUp(t *testing.T, name string) authz.Account {
+	t.Helper()
+	u, err := user.Lookup(name)
+	require.NoError(t, err)
+	g, err := user.LookupGroupId(u.Gid)
+	require.NoError(t, err)
+	number := func(s string) uint32 {
+		n, err := strconv.ParseUint(s, 10, 32)
+		require.NoError(t, err)
+		return uint32(n)
+	}
+	return authz.Account{Name: name, UID: number(u.Uid), Group: authz.Group{Name: g.Name, GID: number(u.Gid)}}
+}
+
+// up starts the launcher and does not wait for it.
+func (s *service) up() {
+	s.t.Helper()
+	s.process = &exec.Cmd{Path: "/proc/self/exe", Args: []string{"gatehouse-launch", "-config", s.file}, Env: []string{asCommand + "=1", "PATH=/usr/bin:/bin"}, Stderr: &s.stderr}
+	require.NoError(s.t, s.process.Start())
+}
+
+func (s *service) kill() {
+	s.t.Helper()
+	require.NoError(s.t, s.process.Process.Kill())
+	_, err := s.process.Process.Wait()
+	require.NoError(s.t, err)
+}
+
+// down ends every job that is left, then the launcher, politely.
+func (s *service) down() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	jobs, err := s.fork.List(ctx)
+	for err == nil && len(jobs) > 0 {
+		if jobs[0].State != batch.Ended {
+			require.NoError(s.t, s.fork.Cancel(ctx, batch.Job{ID: jobs[0].ID, Account: s.account}))
+		}
+		jobs = jobs[1:]
+	}
+	require.NoError(s.t, err, s.stderr.String())
+	require.NoError(s.t, s.process.Process.Signal(unix.SIGTERM))
+	require.NoError(s.t, s.process.Wait(), s.stderr.String())
+}
+
+// job is a short job that leaves one line each time it is run.
+func (s *service) job() batch.Job {
+	s.t.Helper()
+	text := []byte("#!/bin/sh\necho ran >> ran\nsleep 0.0$(($$ % 10))\nexit 5\n")
+	path := filepath.Join(s.dir, "services", "short")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		require.NoError(s.t, os.WriteFile(path, text, 0o755))
+	}
+	return batch.Job{
+		ID: batchtest.NewID(), Executable: "short", Digest: sha256.Sum256(text), Args: []string{"short"},
+		CPU: time.Minute, Wall: time.Minute, Account: s.account, Revision: authz.Revision{Lineage: "l", Number: 42},
+	}
+}
+
+// insist submits until the back end says that it has the job, as a container
+// does after any failure.
+func (s *service) insist(ctx context.Context, j batch.Job) error {
+	for {
+		one, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := s.fork.Submit(one, j)
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, batch.ErrConflict) || errors.Is(err, batch.ErrRefused) {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// ⚿ The launcher is killed with SIGKILL at random moments while jobs are
+// submitted: none is lost, none runs twice. GATEHOUSE_SOAK=1 runs the full 300
+// jobs and 20 kills.
+func TestKilledLauncherLosesNothingAndRepeatsNothing(t *testing.T) {
+	count, kills := 60, 6
+	if os.Getenv("GATEHOUSE_SOAK") != "" {
+		count, kills = 300, 20
+	}
+	s := newService(t)
+	var jobs []batch.Job
+	for range count {
+		jobs = append(jobs, s.job())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var submitters sync.WaitGroup
+	var submitted atomic.Int64
+	next := make(chan batch.Job)
+	for range 6 {
+		submitters.Go(func() {
+			for j := range next {
+				if err := s.insist(ctx, j); err != nil {
+					t.Error(err)
+				}
+				submitted.Add(1)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, j := range jobs {
+			next <- j
+		}
+		close(next)
+		submitters.Wait()
+	}()
+	for k := range kills {
+		// Somewhere in each part of the jobs, wherever the launcher is just then.
+		for submitted.Load() < int64(count*k/kills) && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
+		s.kill()
+		s.up()
+	}
+	<-done
+	s.kill()
+	s.up()
+	for _, j := range jobs {
+		s.checkRanOnce(ctx, j)
+	}
+}
+
+func (s *service) checkRanOnce(ctx context.Context, j batch.Job) {
+	s.t.Helper()
+	var st batch.Status
+	require.Eventually(s.t, func() bool {
+		var err error
+		st, err = s.fork.Status(ctx, j.ID)
+		if err != nil {
+			require.ErrorIs(s.t, err, batch.ErrAway) // it may still be starting
+			return false
+		}
+		require.NotEqual(s.t, batch.Absent, st.State, "acknowledged, and lost")
+		return st.State == batch.Ended
+	}, 30*time.Second, 5*time.Millisecond)
+	require.Equal(s.t, batch.Exit{Code: 5, Ended: st.Exit.Ended}, *st.Exit)
+	text, err := os.ReadFile(filepath.Join(s.dir, "sandbox", j.ID[:2], j.ID, "ran"))
+	require.NoError(s.t, err)
+	require.Equal(s.t, "ran\n", string(text), "exactly one line: run once")
+}
+
+// A grant that a killed launcher used is used up for the next one.
+func TestReplayAfterARestart(t *testing.T) {
+	s := newService(t)
+	client := launch.NewClient(filepath.Join(s.dir, "socket"), 10*time.Second)
+	j := s.job()
+	require.NoError(t, s.insist(t.Context(), j))
+	o := launch.Order{Operation: launch.Signal, Job: j.ID, Signal: launch.Kill}
+	grant, err := s.signer.Grant(t.Context(), launch.Wish{Order: o, Account: s.account})
+	require.NoError(t, err)
+	_, err = client.Do(t.Context(), grant, o)
+	require.NoError(t, err)
+	s.kill()
+	s.up()
+	require.Eventually(t, func() bool {
+		_, err = client.Do(t.Context(), grant, o)
+		return !errors.Is(err, launch.ErrAway)
+	}, 10*time.Second, 10*time.Millisecond)
+	require.ErrorIs(t, err, launch.ErrRefused)
+	require.ErrorContains(t, err, "used before")
+}

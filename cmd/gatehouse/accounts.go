@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/container/launch"
+	"github.com/gatehouse-authz/gatehouse/pep/account"
+)
+
+// accountLife is how long an answer of the account database is believed.
+const accountLife = time.Minute
+
+// directory is the machine's account database, or the file that the
+// configuration puts in its place.
+func (s *site) directory() (account.Directory, error) {
+	if path := string(s.config.Accounts.File); path != "" {
+		return account.ReadFile(path)
+	}
+	return account.Cache(account.Getent{}, accountLife, s.now), nil
+}
+
+// accounts is the mapping from identities to accounts.
+func (s *site) accounts() (*account.Mapper, error) {
+	d, err := s.directory()
+	if err != nil {
+		return nil, err
+	}
+	c := s.config.Accounts
+	m, err := account.NewMapper(context.Background(), account.Config{
+		Directory: d, Rules: account.Rules{Floor: c.Floor}, AccountMap: string(c.GridMapfile), GroupMap: string(c.GroupMapfile),
+		Prefer: account.Preference{DNForLogin: true, DNForGroup: true}, Community: c.Community, Shared: c.Shared, Log: s.log, Now: s.now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	return m, nil
+}
+
+// accountNames lets the launcher in this process look accounts up where the
+// mapping does.
+type accountNames struct{ account.Directory }
+
+// User implements launch.Accounts.
+func (n accountNames) User(ctx context.Context, name string) (uid, gid uint32, err error) {
+	a, err := n.Directory.User(ctx, name)
+	return a.UID, a.Group.GID, err
+}
+
+// Group implements launch.Accounts.
+func (n accountNames) Group(ctx context.Context, name string) (uint32, error) {
+	g, err := n.Directory.Group(ctx, name)
+	if errors.Is(err, account.ErrUnknown) {
+		err = launch.ErrNoGroup
+	}
+	return g.GID, err
+}
+
+var _ launch.Accounts = accountNames{}

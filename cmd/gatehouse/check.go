@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-authz/gatehouse/container/launch"
+	"github.com/gatehouse-authz/gatehouse/container/service"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/pep/pip"
+)
+
+func newCheck() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Validate a configuration and everything it names, without starting",
+		Long: `Check reads the configuration as serve does and opens what it names: trust
+directory, certificate, account files, services, plug-ins. It listens nowhere
+and changes nothing. Exit code 2 says that serve would refuse to start.`,
+		Example: "  gatehouse check --config /etc/gatehouse/gatehouse.yaml",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, digest, err := loadConfig(path)
+			if err != nil {
+				return unusable(err)
+			}
+			if err := examine(cmd.Context(), config, cmd.OutOrStdout()); err != nil {
+				return unusable(err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is usable (sha256 %s)\n", path, digest)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", defaultConfig, "configuration file")
+	return cmd
+}
+
+// examine opens what a configuration names, one thing after the other, and
+// returns everything that serve would stumble over.
+func examine(_ context.Context, c Config, out io.Writer) error {
+	s := &site{config: c, log: slog.New(slog.DiscardHandler), now: time.Now}
+	var all []error
+	try := func(what string, err error) {
+		if err != nil {
+			all = append(all, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	_, err := trust.Open(trust.Options{Dir: string(c.Trust.Directory), CRLs: trust.CRLPolicy(c.Trust.CRL)})
+	try("trust", err)
+	_, err = gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
+	try("host", err)
+	_, err = pip.NewStrength(c.Strength)
+	try("credential-strength", err)
+	if c.Container != nil {
+		_, err = s.accounts()
+		try("accounts", err)
+		_, err = s.services()
+		try("container", err)
+		if !c.Container.Launcher.RunAsInvokingUser {
+			_, err = launch.ReadPrivateKey(string(c.Container.Launcher.Key))
+			try("container.launcher.key", err)
+		}
+		try("container.services", s.unapproved(out))
+	}
+	return errors.Join(all...)
+}
+
+// unapproved tells of services that are installed and that nobody approved,
+// with the line that would.
+func (s *site) unapproved(out io.Writer) error {
+	dir := string(s.config.Container.Services)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, ok := s.config.Container.Approved[e.Name()]; ok || !e.IsDir() {
+			continue
+		}
+		found, err := service.Inspect(filepath.Join(dir, e.Name()), s.serviceOwner())
+		if err != nil {
+			fmt.Fprintf(out, "service %s is not usable: %v\n", e.Name(), err)
+			continue
+		}
+		fmt.Fprintf(out, "service %s is not approved; to approve it as it is now, add below container.approved:\n  %s: %s\n", e.Name(), e.Name(), found.Digest)
+	}
+	return nil
+}

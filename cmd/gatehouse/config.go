@@ -1,0 +1,199 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/conf"
+	"github.com/gatehouse-authz/gatehouse/pep/pip"
+)
+
+// Config is gatehouse.yaml. A role runs if its section is there; every key
+// inside a section has a working default.
+type Config struct {
+	// Data is the directory of the store, the copies of policies and the audit
+	// trail.
+	Data  conf.Path   `yaml:"data"`
+	Host  HostConfig  `yaml:"host"`
+	Trust TrustConfig `yaml:"trust"`
+	// Status is the loopback address of /healthz, /readyz, /status and /metrics.
+	Status conf.Address `yaml:"status"`
+	// Administrators may do everything to the PAP. They are named here, in a
+	// file that only root writes, and nowhere else (DECISIONS 19).
+	Administrators []string `yaml:"administrators"`
+	// Strength is the table of DECISIONS 15; the first row that fits counts.
+	Strength  []pip.StrengthRule `yaml:"credential-strength"`
+	PAP       *PAPConfig         `yaml:"pap"`
+	PDP       *PDPConfig         `yaml:"pdp"`
+	Container *ContainerConfig   `yaml:"container"`
+	Accounts  AccountsConfig     `yaml:"accounts"`
+	Plugins   []PluginConfig     `yaml:"plugins"`
+	Audit     AuditConfig        `yaml:"audit"`
+}
+
+// HostConfig is the certificate that the service shows.
+type HostConfig struct {
+	Certificate conf.Path   `yaml:"certificate"`
+	Key         conf.Secret `yaml:"key"`
+}
+
+// TrustConfig says which CAs are believed.
+type TrustConfig struct {
+	Directory conf.Path `yaml:"directory"` // IGTF layout
+	CRL       string    `yaml:"crl"`       // require, if-present or ignore
+}
+
+// PAPConfig runs a policy administration point.
+type PAPConfig struct {
+	Listen conf.Address `yaml:"listen"`
+	// Socket is the door that only root on this machine can use.
+	Socket conf.Path `yaml:"socket"`
+	// Followers are the host certificates that may follow the feed.
+	Followers []string `yaml:"followers"`
+	// Policies are SPL files to load into an empty store.
+	Policies []conf.Path `yaml:"policies"`
+}
+
+// PDPConfig runs a policy decision point.
+type PDPConfig struct {
+	// Follow are the addresses of one PAP, https://host:8150. Empty follows the
+	// PAP in this process.
+	Follow   []string      `yaml:"follow"`
+	Name     string        `yaml:"name"`
+	MaxStale conf.Duration `yaml:"max-stale"`
+}
+
+// ContainerConfig runs the SOAP service container.
+type ContainerConfig struct {
+	Listen    conf.Address `yaml:"listen"`
+	URL       string       `yaml:"url"` // what clients call it by; https://<host>:<port> if empty
+	Services  conf.Path    `yaml:"services"`
+	Sandboxes conf.Path    `yaml:"sandboxes"`
+	// Approved maps a service to the SHA-256 that may run (see gatehouse check).
+	Approved  map[string]string `yaml:"approved"`
+	Anonymous bool              `yaml:"anonymous"` // admit callers without a certificate
+	Launcher  LauncherConfig    `yaml:"launcher"`
+	Retention conf.Duration     `yaml:"retention"` // of ended jobs and their sandboxes
+}
+
+// LauncherConfig says who starts jobs: a gatehouse-launch on this machine, or,
+// by an explicit setting, this process itself without changing the account.
+type LauncherConfig struct {
+	Name   string      `yaml:"name"` // as gatehouse-launch is configured
+	Socket conf.Path   `yaml:"socket"`
+	Key    conf.Secret `yaml:"key"` // signs grants
+	// RunAsInvokingUser runs every job as the user of this process, or as uid
+	// 65534 when that is root. Accounts are then only recorded.
+	RunAsInvokingUser bool `yaml:"run-as-invoking-user"`
+}
+
+// AccountsConfig says how identities become accounts.
+type AccountsConfig struct {
+	GridMapfile  conf.Path `yaml:"grid-mapfile"`
+	GroupMapfile conf.Path `yaml:"group-mapfile"`
+	// Community names the account per credential strength where the
+	// grid-mapfile names none.
+	Community map[string]string `yaml:"community"`
+	// Shared are the accounts that several people may run as at once.
+	Shared []string `yaml:"shared"`
+	Floor  uint32   `yaml:"floor"` // least uid
+	// File replaces the system's account database.
+	File conf.Path `yaml:"file"`
+}
+
+// PluginConfig is one plug-in process: an enricher.
+type PluginConfig struct {
+	Name   string    `yaml:"name"`
+	Path   conf.Path `yaml:"path"`
+	SHA256 string    `yaml:"sha256"`
+	Args   []string  `yaml:"args"`
+	// Assert lists attribute ids of the subject that the plug-in vouches for;
+	// what else it adds can only count against a caller.
+	Assert []string `yaml:"assert"`
+}
+
+// AuditConfig says where the audit trail goes.
+type AuditConfig struct {
+	File conf.Path `yaml:"file"`
+}
+
+// defaults is what a configuration says when it says nothing.
+func defaults() Config {
+	return Config{
+		Data:   "/var/lib/gatehouse",
+		Host:   HostConfig{Certificate: "/etc/grid-security/hostcert.pem", Key: "/etc/grid-security/hostkey.pem"},
+		Trust:  TrustConfig{Directory: "/etc/grid-security/certificates", CRL: "require"},
+		Status: "127.0.0.1:8149",
+		Accounts: AccountsConfig{
+			Floor: 1000,
+		},
+	}
+}
+
+// loadConfig reads the file and fills what it leaves open.
+func loadConfig(path string) (Config, string, error) {
+	c := defaults()
+	digest, err := conf.File(path, &c)
+	if err != nil {
+		return Config{}, "", err
+	}
+	c.complete()
+	return c, digest, nil
+}
+
+func (c *Config) complete() {
+	data := string(c.Data)
+	set(&c.Audit.File, conf.Path(filepath.Join(data, "audit.jsonl")))
+	if p := c.PAP; p != nil {
+		set(&p.Listen, ":8150")
+		set(&p.Socket, conf.Path(filepath.Join(data, "pap.sock")))
+	}
+	if p := c.PDP; p != nil {
+		set(&p.MaxStale, conf.Duration(4*time.Hour))
+	}
+	if k := c.Container; k != nil {
+		set(&k.Listen, ":8443")
+		set(&k.Services, conf.Path(filepath.Join(data, "services")))
+		set(&k.Sandboxes, conf.Path(filepath.Join(data, "sandboxes")))
+		set(&k.Retention, conf.Duration(30*24*time.Hour))
+		set(&k.Launcher.Name, "local")
+		set(&k.Launcher.Socket, "/run/gatehouse-launch/socket")
+		set(&k.Launcher.Key, conf.Secret(filepath.Join(data, "grant.key")))
+	}
+}
+
+func set[T ~string | ~int64](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Check refuses what no role could use.
+func (t *TrustConfig) Check() error {
+	if !slices.Contains([]string{"require", "if-present", "ignore"}, t.CRL) {
+		return fmt.Errorf("crl is %q; want require, if-present or ignore", t.CRL)
+	}
+	return nil
+}
+
+// Check refuses a configuration in which no role would run.
+func (c *Config) Check() error {
+	switch {
+	case c.PAP == nil && c.PDP == nil && c.Container == nil:
+		return fmt.Errorf("no role: add a section pap, pdp or container")
+	case c.Container != nil && c.PDP == nil:
+		return fmt.Errorf("the container needs a pdp section: it decides in this process")
+	case c.PDP != nil && c.PAP == nil && len(c.PDP.Follow) == 0:
+		return fmt.Errorf("the pdp has no PAP to follow: set pdp.follow or add a section pap")
+	}
+	for _, dn := range c.Administrators {
+		if _, err := authz.ParseDN(dn); err != nil {
+			return fmt.Errorf("administrator %q: %w", dn, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+// Command gatehouse is the service and its tooling: it runs any subset of the
+// roles (PAP, PDP with PEP, SOAP service container) and holds the verbs that
+// set it up, check it and show it off. One file per verb; the roles are
+// introduced to each other in site.go and the role_*.go files and nowhere else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-authz/gatehouse/container/launch/warden"
+	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+)
+
+// The exit codes, the same for every verb.
+const (
+	exitOK      = 0
+	exitFailure = 1 // it did not work
+	exitUsage   = 2 // what was asked for cannot be: arguments, configuration, input
+)
+
+func main() {
+	// Jobs are started by re-executions of this file; those never return here.
+	warden.Stage()
+	ctx, stop := daemon.UntilSignal(context.Background())
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program, apart from the process around it.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(errs, "gatehouse: %v\n", err)
+	if usage := (*usageError)(nil); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// usageError marks what no second try can mend: exit code 2.
+type usageError struct{ cause error }
+
+func (e *usageError) Error() string { return e.cause.Error() }
+func (e *usageError) Unwrap() error { return e.cause }
+
+func unusable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gatehouse",
+		Short: "Authorization for grid and HPC sites: PAP, PDP, PEP and a SOAP service container",
+		Long: `Gatehouse decides who may do what on a grid or HPC site, as which local account
+and within which limits, and guards a container of SOAP services with that.
+
+Start with:   gatehouse demo
+Then:         gatehouse init --help
+Administer:   pap-admin --help`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unusable(err) })
+	root.AddCommand(newServe(), newInit(), newCheck(), newDemo(), newMan())
+	return root
+}
+
+// version is the module version, or the commit that the program was built of.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && info.Main.Version == "(devel)" {
+			return "devel-" + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return info.Main.Version
+}

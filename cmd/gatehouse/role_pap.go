@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/pap"
+	"github.com/gatehouse-authz/gatehouse/pap/api"
+	"github.com/gatehouse-authz/gatehouse/pdp"
+	"github.com/gatehouse-authz/gatehouse/pep"
+	"github.com/gatehouse-authz/gatehouse/pep/pip"
+	"github.com/gatehouse-authz/gatehouse/policies"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
+)
+
+// buildPAP opens the policy administration point and its two doors: JSON over
+// mutual TLS for administrators, and a unix socket for root on this machine.
+func (s *site) buildPAP(ctx context.Context) error {
+	c := s.config.PAP
+	if c == nil {
+		return nil
+	}
+	s.engine = s.newEngine()
+	s.admins = s.newEngine()
+	service, err := pap.Open(ctx, pap.Options{
+		Store: s.store, Check: s.engine.Check, CheckAdmin: s.admins.Check, Clock: s.now, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("pap: %w", err)
+	}
+	s.pap = service
+	if err := s.seed(ctx); err != nil {
+		return err
+	}
+	s.group.Add(
+		daemon.Background("pap", service.Run),
+		daemon.Background("pap-admin-policy", func(ctx context.Context) error { return s.admins.Follow(ctx, service.Admin()) }),
+	)
+	if err := s.openAdminDoor(); err != nil {
+		return err
+	}
+	return s.openRootDoor()
+}
+
+// seed loads the configured policies, or the shipped default, into a store
+// that has never had a policy.
+func (s *site) seed(ctx context.Context) error {
+	now, err := s.pap.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	units, err := s.pap.Units(ctx, change.DefaultPAP)
+	if err != nil || len(units) > 0 || now.Number > 1 {
+		return err
+	}
+	files := []change.File{{Name: "default.spl", Text: policies.Default()}}
+	if len(s.config.PAP.Policies) > 0 {
+		files = nil
+		for _, path := range s.config.PAP.Policies {
+			text, err := os.ReadFile(string(path))
+			if err != nil {
+				return err
+			}
+			files = append(files, change.File{Name: string(path), Text: string(text)})
+		}
+	}
+	for _, f := range files {
+		r := change.Request{Author: change.Author{Name: "gatehouse", Via: "import"}, Message: "first policies, from " + f.Name}
+		if _, err := s.pap.AddFile(ctx, r, change.DefaultPAP, f, change.At{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *site) newEngine() *pdp.Engine {
+	staleness := 4 * time.Hour
+	if s.config.PDP != nil {
+		staleness = s.config.PDP.MaxStale.Std()
+	}
+	return pdp.New(pdp.Options{Clock: s.now, Log: s.log, MaxStale: staleness, Languages: languages()})
+}
+
+// openAdminDoor serves pap/api to administrators and followers.
+func (s *site) openAdminDoor() error {
+	l, err := s.listen("pap", s.config.PAP.Listen)
+	if err != nil {
+		return err
+	}
+	s.papAddress = l.Addr()
+	strength, err := pip.NewStrength(s.config.Strength)
+	if err != nil {
+		return err
+	}
+	decider := &administrators{engine: s.admins}
+	if decider.named, err = names(s.config.Administrators); err != nil {
+		return err
+	}
+	if decider.followers, err = names(s.config.PAP.Followers); err != nil {
+		return err
+	}
+	handler := api.NewHandler(api.Options{
+		Service:  s.pap,
+		Decider:  pep.Enrich(decider, pip.X509{}, strength),
+		Caller:   s.caller,
+		Recorder: s.audit, Clock: s.now, Log: s.log, Version: version(),
+	})
+	s.group.Add(daemon.HTTP{
+		Name: "pap-api", Listener: l, TLS: s.verifier.ServerTLS(s.host, false), Handler: s.papRoutes(handler),
+		Log: s.log, OnStop: handler.Release,
+	}.Component())
+	return nil
+}
+
+func (s *site) papRoutes(administration http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/pap/v1/", administration)
+	mux.Handle("/pap/status", s.health.StatusHandler())
+	return mux
+}
+
+// openRootDoor serves pap/api on a socket that only root, and whoever runs
+// this process, can open: for the day when no certificate works. It is beyond
+// any ban and always recorded.
+func (s *site) openRootDoor() error {
+	l, err := daemon.ListenUnix(string(s.config.PAP.Socket))
+	if err != nil {
+		return fmt.Errorf("pap socket: %w", err)
+	}
+	s.closeLater(ignoreClosed{l})
+	handler := api.NewHandler(api.Options{
+		Service: s.pap, Decider: rootDoor{uid: uint32(os.Geteuid())}, Caller: socketCaller,
+		Recorder: s.audit, Clock: s.now, Log: s.log, Version: version(),
+	})
+	s.group.Add(daemon.HTTP{Name: "pap-socket", Listener: l, Handler: handler, Log: s.log, OnStop: handler.Release}.Component())
+	return nil
+}
+
+// caller makes the start of a request out of the TLS connection it came by.
+func (s *site) caller(r *http.Request) (*authz.Request, error) {
+	if r.TLS == nil {
+		return nil, fmt.Errorf("not a TLS connection")
+	}
+	credential := s.verifier.FromTLS(r.TLS)
+	if credential == nil {
+		return nil, fmt.Errorf("administration needs a certificate")
+	}
+	return &authz.Request{Peer: r.RemoteAddr, Credential: credential}, nil
+}
+
+// administrators answers who may administer: the admin policy first, because a
+// ban there outranks everything that comes over the network, then those whom
+// the configuration names. A limited proxy administers nothing.
+type administrators struct {
+	engine           authz.Decider
+	named, followers []authz.DN
+}
+
+var byConfiguration = &authz.Reason{Policy: "gatehouse.yaml", Rule: "administrators"}
+var followerByConfiguration = &authz.Reason{Policy: "gatehouse.yaml", Rule: "pap.followers"}
+var limitedProxy = &authz.Reason{Policy: "administrators", Because: "a limited proxy may not administer: use a full credential"}
+
+// Decide implements authz.Decider.
+func (a *administrators) Decide(ctx context.Context, r *authz.Request) (authz.Response, error) {
+	if limited, ok := r.Verified(authz.Subject, profile.LimitedProxy); !ok || limited.Text() != "false" {
+		return authz.Response{Decision: authz.Deny, Reason: limitedProxy}, nil
+	}
+	response, err := a.engine.Decide(ctx, r)
+	if err != nil || response.Decision != authz.NotApplicable {
+		return response, err
+	}
+	switch subject, _ := r.Verified(authz.Subject, profile.SubjectID); {
+	case contains(a.named, subject):
+		return authz.Response{Decision: authz.Permit, Reason: byConfiguration, Revision: response.Revision}, nil
+	case contains(a.followers, subject) && asks(r, profile.ActionFollow):
+		return authz.Response{Decision: authz.Permit, Reason: followerByConfiguration, Revision: response.Revision}, nil
+	}
+	return response, nil
+}
+
+func asks(r *authz.Request, action string) bool {
+	v, ok := r.Verified(authz.Action, profile.ActionID)
+	return ok && v.Text() == action
+}
+
+func contains(all []authz.DN, v authz.Value) bool {
+	d, ok := v.Data().(authz.DN)
+	for _, one := range all {
+		if ok && one.Equal(d) {
+			return true
+		}
+	}
+	return false
+}
+
+func names(texts []string) ([]authz.DN, error) {
+	all := make([]authz.DN, len(texts))
+	for i, text := range texts {
+		var err error
+		if all[i], err = authz.ParseDN(text); err != nil {
+			return nil, fmt.Errorf("name %q: %w", text, err)
+		}
+	}
+	return all, nil
+}
+
+// rootDoor permits root and the user of this process, by the kernel's word.
+type rootDoor struct{ uid uint32 }
+
+// Decide implements authz.Decider. The caller is in Peer, which socketCaller
+// set from the kernel and nobody else can.
+func (d rootDoor) Decide(_ context.Context, r *authz.Request) (authz.Response, error) {
+	if r.Peer == socketPeer(0) || r.Peer == socketPeer(d.uid) {
+		return authz.Response{Decision: authz.Permit, Reason: &authz.Reason{Policy: "root socket"}}, nil
+	}
+	return authz.Response{Decision: authz.Deny, Reason: &authz.Reason{Policy: "root socket", Because: "only root may use this socket"}}, nil
+}
+
+func socketPeer(uid uint32) string { return fmt.Sprintf("uid %d at the root socket", uid) }
+
+func socketCaller(r *http.Request) (*authz.Request, error) {
+	peer, ok := daemon.PeerOf(r.Context())
+	if !ok {
+		return nil, fmt.Errorf("the kernel does not say who is calling")
+	}
+	asked := &authz.Request{Peer: socketPeer(peer.UID)}
+	asked.Add(authz.Subject, profile.SubjectID, authz.StringValue(asked.Peer))
+	return asked, nil
+}
+
+var (
+	_ authz.Decider = (*administrators)(nil)
+	_ authz.Decider = rootDoor{}
+)

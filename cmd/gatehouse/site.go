@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/container/job"
+	"github.com/gatehouse-authz/gatehouse/internal/audit"
+	"github.com/gatehouse-authz/gatehouse/internal/conf"
+	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/internal/store"
+	"github.com/gatehouse-authz/gatehouse/internal/store/bolt"
+	"github.com/gatehouse-authz/gatehouse/pap"
+	"github.com/gatehouse-authz/gatehouse/pdp"
+	"github.com/gatehouse-authz/gatehouse/pep"
+)
+
+// trustReload is how often trust directories and certificates are looked at.
+const trustReload = time.Minute
+
+// site is one process: the roles that its configuration names, each built from
+// the ones before it and added to a group that starts and stops them in order.
+type site struct {
+	config Config
+	log    *slog.Logger
+	now    func() time.Time
+
+	sockets  *daemon.Sockets
+	health   *daemon.Health
+	group    daemon.Group
+	closers  []io.Closer // in the order they were opened
+	trust    *trust.Store
+	verifier *gsi.Verifier
+	host     *gsi.Host
+	audit    *audit.Log
+	store    store.Store
+
+	pap      *pap.Service
+	admins   *pdp.Engine
+	engine   *pdp.Engine
+	enforcer *pep.Enforcer
+	jobs     *job.Service
+
+	papAddress, containerAddress net.Addr
+}
+
+// newSite opens everything that the configuration names and starts nothing.
+// Whatever was opened is closed again if it fails.
+func newSite(ctx context.Context, c Config, log *slog.Logger) (s *site, err error) {
+	s = &site{config: c, log: log, now: time.Now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	s.health = daemon.NewHealth("Gatehouse", version(), s.now)
+	s.group = daemon.Group{Log: log, Health: s.health, Notify: daemon.Systemd}
+	for _, build := range []func(context.Context) error{
+		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.buildContainer,
+	} {
+		if err := build(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// Run runs the roles until ctx is done.
+func (s *site) Run(ctx context.Context) error { return s.group.Run(ctx) }
+
+// Close closes what newSite opened, last first.
+func (s *site) Close() error {
+	var all []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		all = append(all, s.closers[i].Close())
+	}
+	s.closers = nil
+	return errors.Join(all...)
+}
+
+func (s *site) closeLater(c io.Closer) { s.closers = append(s.closers, c) }
+
+// openBasics opens what every role stands on: data directory, trust, our own
+// certificate, audit trail and store.
+func (s *site) openBasics(ctx context.Context) (err error) {
+	if err := os.MkdirAll(string(s.config.Data), 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if s.sockets, err = daemon.Inherit(); err != nil {
+		return err
+	}
+	s.trust, err = trust.Open(trust.Options{Dir: string(s.config.Trust.Directory), CRLs: trust.CRLPolicy(s.config.Trust.CRL), Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.group.Add(daemon.Background("trust", func(ctx context.Context) error {
+		s.trust.Follow(ctx, trustReload)
+		return nil
+	}))
+	s.verifier = gsi.NewVerifier(s.trust, s.now)
+	s.host, err = gsi.LoadHost(string(s.config.Host.Certificate), string(s.config.Host.Key), s.log, s.now)
+	if err != nil {
+		return err
+	}
+	if err := s.openAudit(); err != nil {
+		return err
+	}
+	if s.config.PAP == nil && s.config.Container == nil {
+		return nil
+	}
+	kept, err := bolt.Open(filepath.Join(string(s.config.Data), "gatehouse.db"), bolt.Options{})
+	if err != nil {
+		return err
+	}
+	s.store = kept
+	s.closeLater(kept)
+	return nil
+}
+
+func (s *site) buildStatus(context.Context) error {
+	if s.config.Status == "" {
+		return nil
+	}
+	_, address := s.config.Status.Split()
+	l, err := daemon.ListenLoopback(address)
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	s.closeLater(ignoreClosed{l})
+	s.group.Add(daemon.HTTP{Name: "status", Listener: l, Handler: s.health.Handler(), Log: s.log}.Component())
+	return nil
+}
+
+// listen opens the address of a role, or takes it over from systemd.
+func (s *site) listen(name string, a conf.Address) (net.Listener, error) {
+	network, address := a.Split()
+	l, err := s.sockets.Listen(name, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s.closeLater(ignoreClosed{l})
+	return l, nil
+}
+
+// ignoreClosed closes a listener that its server may have closed already.
+type ignoreClosed struct{ net.Listener }
+
+func (l ignoreClosed) Close() error {
+	if err := l.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package pap
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -18,8 +19,10 @@ type Source interface {
 var _ Source = (*Service)(nil)
 
 // Next waits until there is something newer than after, and returns what leads
-// there: edits if it can, else a base. It is a pdp.Source. It returns ctx.Err()
-// when ctx is done first.
+// there: edits if it can, else a base. When nothing has come for a minute (see
+// Options.Confirm), it says so by an update from after to after without edits,
+// so that a quiet source is not taken for a lost one (DECISIONS 9). It returns
+// ctx.Err() when ctx is done first.
 func (s *Service) Next(ctx context.Context, after authz.Revision) (policies.Update, error) {
 	return s.next(ctx, after, source.Everyone)
 }
@@ -40,8 +43,12 @@ const behindAtMost = 10_000
 
 func (s *Service) next(ctx context.Context, after authz.Revision, scope source.Scope) (policies.Update, error) {
 	var update policies.Update
-	err := s.newer(ctx, after, func(r *records, follows bool) (err error) {
+	err := s.newer(ctx, s.confirm, after, func(r *records, follows bool) (err error) {
 		to := revision(r.tx, 0)
+		if to == after {
+			update = policies.Update{From: after, To: after}
+			return nil
+		}
 		if follows {
 			differing, err := r.since(after.Number)
 			if err != nil {
@@ -67,7 +74,9 @@ func (r *records) since(number uint64) ([]change.Difference, error) {
 // newer waits for a revision that a follower at after does not have, and reads
 // it. A follower of another lineage, from a future that a restored backup does
 // not know, or from long ago, does not follow on and starts anew.
-func (s *Service) newer(ctx context.Context, after authz.Revision, fn func(r *records, follows bool) error) error {
+//
+// With patience it waits no longer than that, and reads what holds then.
+func (s *Service) newer(ctx context.Context, patience time.Duration, after authz.Revision, fn func(r *records, follows bool) error) error {
 	at, err := s.Revision(ctx)
 	if err != nil {
 		return err
@@ -75,18 +84,30 @@ func (s *Service) newer(ctx context.Context, after authz.Revision, fn func(r *re
 	follows := at.Lineage == after.Lineage && after.Number > 0 &&
 		after.Number <= at.Number && at.Number-after.Number <= behindAtMost
 	if follows {
-		if _, err := s.store.Watch(ctx, after.Number); err != nil {
+		if err := s.watch(ctx, patience, after.Number); err != nil {
 			return err
 		}
 	}
 	return s.read(ctx, func(r *records) error { return fn(r, follows) })
 }
 
+func (s *Service) watch(ctx context.Context, patience time.Duration, after uint64) error {
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if patience > 0 {
+		wait, cancel = context.WithTimeout(ctx, patience)
+	}
+	defer cancel()
+	if _, err := s.store.Watch(wait, after); err != nil && (wait.Err() == nil || ctx.Err() != nil) {
+		return err
+	}
+	return nil
+}
+
 // Feed is Next in records, for a follower that makes the policies itself (see
-// source.Copy). The PAP "admin" is not in it.
+// source.Copy). The PAP "admin" is not in it. It waits as long as ctx allows.
 func (s *Service) Feed(ctx context.Context, after authz.Revision) (change.Set, error) {
 	var set change.Set
-	err := s.newer(ctx, after, func(r *records, follows bool) error {
+	err := s.newer(ctx, 0, after, func(r *records, follows bool) error {
 		set = change.Set{From: after, To: revision(r.tx, 0)}
 		if !follows {
 			set.From, set.Whole = authz.Revision{}, true

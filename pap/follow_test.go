@@ -275,6 +275,21 @@ func TestNextWaits(t *testing.T) {
 	require.Len(t, (<-got).Edits, 1)
 }
 
+// A quiet source says that it is there: an engine stops trusting policies that
+// nobody confirms.
+func TestNextConfirms(t *testing.T) {
+	s := newSite(t, func(o *pap.Options) { o.Confirm = 20 * time.Millisecond })
+	for _, source := range []pap.Source{s, s.Admin()} {
+		f := &follower{t: t, source: source}
+		at := f.catchUp().To
+		update := f.catchUp()
+		require.Equal(t, policies.Update{From: at, To: at}, update)
+	}
+	require.NoError(t, s.store.Close())
+	_, err := s.Next(bg, authz.Revision{})
+	require.Error(t, err, "a source that cannot read confirms nothing")
+}
+
 // A follower of another lineage, or of a future that a restored backup does not
 // know, starts anew instead of waiting for numbers that mean something else.
 func TestNextFromElsewhere(t *testing.T) {

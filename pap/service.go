@@ -21,25 +21,32 @@ type Options struct {
 	Check func(policies.Update) error
 	// CheckAdmin is Check for the policies of the PAP "admin".
 	CheckAdmin func(policies.Update) error
-	Clock      func() time.Time // nil is time.Now
-	Log        *slog.Logger     // nil is silent
+	// Confirm is how long Next waits before it confirms that nothing is new;
+	// 0 means a minute.
+	Confirm time.Duration
+	Clock   func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil is silent
 }
 
 // Service is the policy administration point over a store. It is safe for
 // concurrent use.
 type Service struct {
-	store  store.Store
-	checks [2]func(policies.Update) error // by source.Scope
-	clock  func() time.Time
-	log    *slog.Logger
-	moved  *bell // rung when a follower reports
+	store   store.Store
+	checks  [2]func(policies.Update) error // by source.Scope
+	confirm time.Duration
+	clock   func() time.Time
+	log     *slog.Logger
+	moved   *bell // rung when a follower reports
 }
 
 // Open makes a Service and, in an empty store, the PAP "default". The store
 // stays the caller's to close.
 func Open(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{store: o.Store, clock: o.Clock, log: o.Log, moved: newBell()}
+	s := &Service{store: o.Store, clock: o.Clock, log: o.Log, moved: newBell(), confirm: o.Confirm}
 	s.checks[source.Everyone], s.checks[source.Admin] = o.Check, o.CheckAdmin
+	if s.confirm <= 0 {
+		s.confirm = time.Minute
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

@@ -63,14 +63,14 @@ func child(path string) {
 	wg.Wait()
 }
 
-// kills is how often the child is killed: GATEHOUSE_KILLS, or 1000 with
+// kills is how often the child is killed: GATEHOUSE_KILLS, or 300 with
 // GATEHOUSE_LONG, else a few.
 func kills() int {
 	if n, err := strconv.Atoi(os.Getenv("GATEHOUSE_KILLS")); err == nil {
 		return n
 	}
 	if os.Getenv("GATEHOUSE_LONG") != "" {
-		return 1000
+		return 300
 	}
 	return 8
 }

@@ -22,8 +22,8 @@ import (
 const Format = 1
 
 // mapped is address space, not memory: room for the file to grow before an
-// update has to wait for running views in order to map it anew.
-const mapped = 256 << 20
+// update, a ban say, has to wait for running views in order to map it anew.
+const mapped = 1 << 30
 
 // Options say how to open a store. The zero value is for a server that may
 // create its store.

@@ -25,6 +25,7 @@ resource "ce" {
 `
 
 func TestEverythingOverTheWire(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.as("alice")
 	defer c.Close()
@@ -140,6 +141,7 @@ func TestEverythingOverTheWire(t *testing.T) {
 }
 
 func TestConditionsOfAWrite(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.as("alice")
 	first, err := c.Ban(bg, change.Request{Key: "k"}, "default", eve(1))
@@ -177,6 +179,7 @@ func TestConditionsOfAWrite(t *testing.T) {
 }
 
 func TestErrorsOfPolicyHaveTheirPlace(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	_, err := s.as("alice").AddFile(bg, change.Request{}, "default", change.File{Name: "site.spl", Text: "resource \"x\" {\n  actoin \"y\" { rule permit { vo = \"a\" } }\n}"}, change.At{})
 	require.ErrorIs(t, err, change.ErrPolicy)
@@ -189,6 +192,7 @@ func TestErrorsOfPolicyHaveTheirPlace(t *testing.T) {
 func itoa(n int) string { return string(rune('0' + n)) }
 
 func TestListingInArgusLayout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.as("alice")
 	_, err := c.AddFile(bg, change.Request{}, "default", change.File{Name: "f", Text: policy}, change.At{})
@@ -244,6 +248,7 @@ resource "ce" {
 
 // ⚿ Each operation asks for its own right, and what is refused has not happened.
 func TestEveryOperationNeedsItsRight(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	over := s.over("mallory")
 	before, err := s.service.Revision(bg)
@@ -306,6 +311,7 @@ func TestEveryOperationNeedsItsRight(t *testing.T) {
 
 // ⚿ Rights do not reach further than they say.
 func TestRightsAreNarrow(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.rights.grant("author", profile.ActionPolicyWrite, "*")
 	s.rights.grant("author", profile.ActionPolicyRead, "*")
@@ -333,6 +339,7 @@ func TestRightsAreNarrow(t *testing.T) {
 
 // ⚿ Whatever goes wrong while deciding refuses.
 func TestUncertainIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.as("alice")
 	for name, set := range map[string]func(){
@@ -354,6 +361,7 @@ func TestUncertainIsRefused(t *testing.T) {
 }
 
 func TestChangesAreRecorded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.as("alice")
 	s.audit.take()
@@ -379,6 +387,7 @@ func TestChangesAreRecorded(t *testing.T) {
 
 // ⚿ With no audit trail nothing is widened, but bans go on (DECISIONS 30).
 func TestNoAuditNoChangeButBans(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	c := s.as("alice")
 	_, err := c.Ban(bg, change.Request{}, "default", eve(1), eve(2))
@@ -396,6 +405,7 @@ func TestNoAuditNoChangeButBans(t *testing.T) {
 }
 
 func TestHostileRequests(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	over := s.over("alice")
 	const j = "application/json"
@@ -456,6 +466,7 @@ func TestHostileRequests(t *testing.T) {
 
 // ⚿ A page of somebody else's in an administrator's browser changes nothing.
 func TestOtherOriginsAreRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	over := s.over("alice")
 	for _, header := range []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"} {
@@ -471,6 +482,7 @@ func TestOtherOriginsAreRefused(t *testing.T) {
 }
 
 func TestSocketClient(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	_ = os.Remove(filepath.Join(s.dir, "none"))
 	c := api.NewSocketClient(filepath.Join(s.dir, "none"))
@@ -479,6 +491,7 @@ func TestSocketClient(t *testing.T) {
 }
 
 func TestClientAddresses(t *testing.T) {
+	t.Parallel()
 	for _, a := range []string{"", "pap.example.org:8150", "ftp://x", "https://", "https://u:p@x", "https://x/?q", "https://x/#f", "://"} {
 		_, err := api.NewClient(http.DefaultClient, a)
 		require.Error(t, err, a)

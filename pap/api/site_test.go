@@ -40,6 +40,7 @@ type site struct {
 	host    *gridtest.Entity
 	address string
 	hold    time.Duration
+	drain   time.Duration // short, or each stop waits a second for HTTP/2 to say goodbye
 	rights  *rights
 	audit   *audit
 	service *pap.Service
@@ -53,7 +54,7 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, err)
 	host, err := grid.Strong.Host("127.0.0.1")
 	require.NoError(t, err)
-	s := &site{t: t, dir: t.TempDir(), grid: grid, host: host, address: "127.0.0.1:0", rights: &rights{}, audit: &audit{}, hold: api.DefaultHold}
+	s := &site{t: t, dir: t.TempDir(), grid: grid, host: host, address: "127.0.0.1:0", rights: &rights{}, audit: &audit{}, hold: api.DefaultHold, drain: 50 * time.Millisecond}
 	s.rights.grant("alice", "*", "*")
 	s.rights.grant("pdp", profile.ActionFollow, "*")
 	s.start()
@@ -76,7 +77,7 @@ func (s *site) start() {
 	ctx, cancel := context.WithCancel(bg)
 	done := make(chan error, 1)
 	server := daemon.HTTP{
-		Name: "pap", Listener: l, Handler: s.handler, OnStop: s.handler.Release,
+		Name: "pap", Listener: l, Handler: s.handler, OnStop: s.handler.Release, Drain: s.drain,
 		TLS: &tls.Config{Certificates: []tls.Certificate{s.host.TLS()}, ClientCAs: s.grid.Pool(), ClientAuth: tls.RequireAndVerifyClientCert},
 	}.Component()
 	go func() { done <- server.Run(ctx, func() {}) }()

@@ -14,9 +14,9 @@ const (
 
 // kind is what makes two refusals equal. Cause is not in it: it may hold times.
 type kind struct {
-	event                                               authz.Event
-	process, subject, action, resource, owner, decision string
-	rule                                                string
+	event                                                         authz.Event
+	process, subject, strength, action, resource, owner, decision string
+	rule                                                          string
 }
 
 // folding counts repeated refusals.
@@ -42,7 +42,7 @@ func isRefusal(rec authz.Record) bool {
 }
 
 func kindOf(rec authz.Record) kind {
-	k := kind{rec.Event, rec.Process, rec.Subject, rec.Action, rec.Resource, rec.Owner, rec.Decision, ""}
+	k := kind{rec.Event, rec.Process, rec.Subject, rec.Strength, rec.Action, rec.Resource, rec.Owner, rec.Decision, ""}
 	if rec.Reason != nil {
 		k.rule = rec.Reason.Policy + "\x00" + rec.Reason.Rule
 	}

@@ -5,15 +5,19 @@ import (
 	"sync"
 )
 
-// maxCached bounds the chains remembered; a stranger can fill it and thereby
-// only make others be verified again.
-const maxCached = 8192
+// The chains remembered are bounded in number and in bytes of DER; a stranger
+// can fill the cache and thereby only make others be verified again.
+const (
+	maxCached      = 8192
+	maxCachedBytes = 32 << 20
+)
 
 // cache remembers the chains used last.
 type cache struct {
 	mu      sync.Mutex
 	entries map[[32]byte]*list.Element
 	order   list.List // most recently used first
+	bytes   int
 }
 
 type cached struct {
@@ -43,10 +47,19 @@ func (c *cache) add(digest [32]byte, s *subject) *subject {
 		c.entries = map[[32]byte]*list.Element{}
 	}
 	c.entries[digest] = c.order.PushFront(&cached{digest, s})
-	if c.order.Len() > maxCached {
-		oldest := c.order.Back()
-		delete(c.entries, oldest.Value.(*cached).digest)
-		c.order.Remove(oldest)
+	c.bytes += s.size()
+	for c.order.Len() > maxCached || c.bytes > maxCachedBytes {
+		oldest := c.order.Remove(c.order.Back()).(*cached)
+		delete(c.entries, oldest.digest)
+		c.bytes -= oldest.subject.size()
 	}
 	return s
+}
+
+func (s *subject) size() int {
+	n := 0
+	for _, c := range s.chain.Certificates {
+		n += len(c.Raw)
+	}
+	return n
 }

@@ -60,7 +60,7 @@ func NewStrength(rules []StrengthRule) (*Strength, error) {
 // worth nothing. A refused credential gets no strength at all.
 func (s *Strength) Enrich(_ context.Context, r *authz.Request) error {
 	demote(r, authz.Subject, profile.CredentialStrength)
-	if r.Credential != nil && r.Credential.Verdict() != nil {
+	if r.Credential != nil && !stands(r.Credential) {
 		return nil
 	}
 	r.Add(authz.Subject, profile.CredentialStrength, authz.StringValue(s.of(r)))

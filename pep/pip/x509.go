@@ -21,7 +21,7 @@ func (X509) Enrich(_ context.Context, r *authz.Request) error {
 	if !ok {
 		return nil
 	}
-	if r.Credential.Verdict() != nil {
+	if !stands(r.Credential) {
 		presented(r, chain)
 		return nil
 	}
@@ -37,6 +37,10 @@ func (X509) Enrich(_ context.Context, r *authz.Request) error {
 	replace(r, profile.LimitedProxy, authz.BooleanValue(chain.Limited))
 	return nil
 }
+
+// stands reports whether a credential may speak for its caller now. Why it may
+// not is the Enforcer's to say, which asks for the verdict itself.
+func stands(c *authz.Credential) bool { return c.Verdict() == nil }
 
 // presented adds the names of a refused chain, which only count against it,
 // and takes away the standing of everything that was asserted beside it.

@@ -1,0 +1,35 @@
+package gsi
+
+import (
+	"crypto/x509"
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// ⚿ The cache stays small whatever strangers present (threats 130).
+func TestCacheIsBounded(t *testing.T) {
+	var many cache
+	var last [32]byte
+	for i := range 2 * maxCached {
+		binary.BigEndian.PutUint32(last[:], uint32(i))
+		many.add(last, &subject{})
+	}
+	require.Len(t, many.entries, maxCached)
+	require.Equal(t, maxCached, many.order.Len())
+	_, ok := many.get(last)
+	require.True(t, ok, "the newest stays")
+
+	var c cache
+	big := make([]byte, 1<<20)
+	for i := range 100 {
+		c.add([32]byte{byte(i)}, &subject{chain: Chain{Certificates: []*x509.Certificate{{Raw: big}}}})
+	}
+	require.Len(t, c.entries, maxCachedBytes>>20)
+	require.Equal(t, maxCachedBytes, c.bytes)
+	first := c.add([32]byte{99}, &subject{})
+	require.NotNil(t, first.chain.Certificates, "what is there already stays")
+	_, ok = c.get([32]byte{0})
+	require.False(t, ok, "the oldest went")
+}

@@ -111,8 +111,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, v any) error 
 // FormatRevision writes a revision as headers and parameters carry it:
 // "42@lineage", or "" for the zero Revision.
 func FormatRevision(r authz.Revision) string {
-	if r == (authz.Revision{}) {
+	switch {
+	case r == authz.Revision{}:
 		return ""
+	case r.Lineage == "": // a bare number, as people give it
+		return strconv.FormatUint(r.Number, 10)
 	}
 	return strconv.FormatUint(r.Number, 10) + "@" + r.Lineage
 }

@@ -199,6 +199,7 @@ type site struct {
 
 func newSite(t *testing.T, change ...func(*container.Config)) *site {
 	t.Helper()
+	t.Parallel() // they mostly wait for their jobs
 	grid, err := gridtest.New()
 	require.NoError(t, err)
 	dir := t.TempDir()

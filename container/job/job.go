@@ -98,6 +98,7 @@ type Cancellation struct {
 	By       string    `json:"by"`  // who asked: the caller's name, "policy"
 	Why      string    `json:"why"` // for the owner to read
 	Decision string    `json:"decision,omitempty"`
+	Limit    bool      `json:"limit,omitempty"` // the job exceeded one: it ends as Stopped
 	At       time.Time `json:"at"`
 }
 

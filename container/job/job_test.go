@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container/batch"
 	"github.com/gatehouse-authz/gatehouse/container/job"
+	"github.com/gatehouse-authz/gatehouse/container/sandbox"
 )
 
 func forever() *fuse { return &fuse{steps: -1} }
@@ -370,4 +371,21 @@ func TestFreezeKeepsWhatDecides(t *testing.T) {
 	require.Equal(t, flat(before), flat(after))
 	_, err = job.Thaw([]job.Attribute{{Type: authz.Integer, Texts: []string{"x"}}})
 	require.Error(t, err)
+}
+
+// heavy is Files of a sandbox that is full.
+type heavy struct{ nothing }
+
+func (heavy) List(context.Context, sandbox.Session, string) ([]sandbox.Entry, bool, error) {
+	return []sandbox.Entry{{Name: "core", Size: 1 << 40}}, false, nil
+}
+
+func TestQuotaStopsTheJob(t *testing.T) {
+	c := newCluster()
+	c.hold = true
+	p := live(t, stored(t), c, forever(), func(c *job.Config) { c.Files = heavy{c.Files.(nothing)} })
+	j, err := p.Register(t.Context(), submission("ann", ""))
+	require.NoError(t, err)
+	last := p.reach(t, j.ID, job.Stopped)
+	require.Contains(t, last.Exit.Why, "more than 10737418240 bytes")
 }

@@ -162,6 +162,9 @@ func (s *Service) step(ctx context.Context, id string) (finished bool, err error
 	if err != nil {
 		return false, err
 	}
+	if status.State == batch.Running {
+		s.lookAtSandbox(ctx, &j)
+	}
 	return s.apply(ctx, &j, status)
 }
 
@@ -286,6 +289,9 @@ func (s *Service) finish(ctx context.Context, j *Job, state State, exit Exit, cp
 		j.CPU = max(j.CPU, cpu)
 		if state == Cancelled && j.Cancel != nil {
 			exit.Why = j.Cancel.Why
+		}
+		if state == Cancelled && j.Cancel != nil && j.Cancel.Limit {
+			j.State = Stopped
 		}
 		if len(times) == 2 && !times[0].IsZero() {
 			j.Started = times[0].UTC()

@@ -28,6 +28,8 @@ type Config struct {
 	Active    int           // jobs that are not final, at most; default 10,000
 	Parallel  int           // jobs that are worked on at once; default 8
 	Patience  time.Duration // for one call of the back end; default 10 s
+	Quota     sandbox.Quota // of each sandbox; see Measure
+	Measure   time.Duration // between two looks at the sandbox of a running job; default 10 s
 	// Settle is how long a submission whose outcome is unknown may still come
 	// into effect: the life of a grant, at least. Default 70 s.
 	Settle time.Duration
@@ -50,6 +52,7 @@ type entry struct {
 	again     bool          // came due while it was busy
 	delay     time.Duration // after the last failure
 	pace      time.Duration // between two looks: slower the longer nothing was done to it
+	measure   time.Time     // when the sandbox is looked at next
 	cpu       time.Duration
 	doubtful  time.Time // of the last submission whose outcome is unknown
 	lastError string
@@ -65,6 +68,7 @@ func New(c Config) (*Service, error) {
 	setDefault(&c.Active, 10000)
 	setDefault(&c.Parallel, 8)
 	setDefault(&c.Patience, 10*time.Second)
+	setDefault(&c.Measure, 10*time.Second)
 	setDefault(&c.Settle, 70*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now

@@ -18,5 +18,8 @@
 // reads the files of another account.
 //
 // Limits: paths of at most [MaxPath] bytes and [MaxDepth] names, listings of at
-// most [MaxEntries] entries (a longer one is cut, and says so).
+// most [MaxEntries] entries (a longer one is cut, and says so). A [Quota] bounds
+// bytes, files and depth; container/job looks now and then and stops a job that
+// exceeds it. Between two looks a job can write more: a site that cannot bear
+// this puts the sandboxes on a file system of their own.
 package sandbox

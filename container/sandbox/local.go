@@ -107,6 +107,10 @@ func (l *Local) Remove(_ context.Context, s Session) error {
 
 // parent opens the directory in which path stands.
 func (l *Local) parent(s Session, path string) (*os.Root, string, error) {
+	path, err := Clean(path)
+	if err != nil {
+		return nil, "", err
+	}
 	if path == "" {
 		dir, err := l.enter(s, "")
 		return dir, ".", err

@@ -3,6 +3,7 @@ package policies
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 )
@@ -43,6 +44,10 @@ type Update struct {
 	From, To authz.Revision
 	Base     *Snapshot
 	Edits    []Edit
+	// Confirmed is when the source last knew To to be the newest. Zero is now.
+	// It is earlier when a follower serves its copy while its PAP is away;
+	// staleness counts from it (DECISIONS 9).
+	Confirmed time.Time
 }
 
 // Operation is what an Edit does.
@@ -176,12 +181,12 @@ func change[T Item](l List[T], e Edit, item T, fits bool) (List[T], error) {
 func Compose(a, b Update) (Update, error) {
 	switch {
 	case b.Base != nil:
-		return Update{From: a.From, To: b.To, Base: b.Base}, nil
+		return Update{From: a.From, To: b.To, Base: b.Base, Confirmed: b.Confirmed}, nil
 	case a.To != b.From:
 		return Update{}, fmt.Errorf("update from %s does not follow on one to %s", b.From, a.To)
 	case a.Base != nil:
 		base, err := a.Base.Apply(b)
-		return Update{From: a.From, To: b.To, Base: base}, err
+		return Update{From: a.From, To: b.To, Base: base, Confirmed: b.Confirmed}, err
 	}
-	return Update{From: a.From, To: b.To, Edits: slices.Concat(a.Edits, b.Edits)}, nil
+	return Update{From: a.From, To: b.To, Edits: slices.Concat(a.Edits, b.Edits), Confirmed: b.Confirmed}, nil
 }

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/internal/store/mem"
+	"github.com/gatehouse-authz/gatehouse/pap"
+	"github.com/gatehouse-authz/gatehouse/pap/api"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"pap-admin": main})
+}
+
+// The scripts in testdata run the command against a real PAP over mutual TLS.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup:               setup,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "follower": follower, "id": id},
+	})
+}
+
+type siteKey struct{}
+
+// site is the PAP of one script.
+type site struct{ service *pap.Service }
+
+// setup starts a PAP with an administrator "Ada", who may do everything, and a
+// "Rita", who may read policies.
+func setup(env *testscript.Env) error {
+	grid, err := gridtest.New()
+	if err != nil {
+		return err
+	}
+	anchors := filepath.Join(env.WorkDir, "certificates")
+	if err := os.Mkdir(anchors, 0o755); err != nil {
+		return err
+	}
+	if err := grid.WriteTrust(anchors); err != nil {
+		return err
+	}
+	for _, name := range []string{"Ada", "Rita"} {
+		user, err := grid.Strong.User(name)
+		if err != nil {
+			return err
+		}
+		if _, _, err := user.WritePEM(env.WorkDir, strings.ToLower(name)); err != nil {
+			return err
+		}
+		proxy, err := user.Proxy(gridtest.ProxySpec{})
+		if err != nil {
+			return err
+		}
+		if _, _, err := proxy.WritePEM(env.WorkDir, strings.ToLower(name)+"-proxy"); err != nil {
+			return err
+		}
+	}
+	service, address, err := serve(env, grid, anchors)
+	if err != nil {
+		return err
+	}
+	env.Values[siteKey{}] = &site{service}
+	env.Setenv("PAP_ADMIN_URL", "https://"+address)
+	env.Setenv("X509_CERT_DIR", anchors)
+	env.Setenv("X509_USER_CERT", filepath.Join(env.WorkDir, "ada-cert.pem"))
+	env.Setenv("X509_USER_KEY", filepath.Join(env.WorkDir, "ada-key.pem"))
+	env.Setenv("TZ", "UTC")
+	return nil
+}
+
+func serve(env *testscript.Env, grid *gridtest.Grid, anchors string) (*pap.Service, string, error) {
+	host, err := grid.Strong.Host("localhost", "127.0.0.1")
+	if err != nil {
+		return nil, "", err
+	}
+	cert, key, err := host.WritePEM(env.WorkDir, "host")
+	if err != nil {
+		return nil, "", err
+	}
+	authorities, err := trust.Open(trust.Options{Dir: anchors})
+	if err != nil {
+		return nil, "", err
+	}
+	own, err := gsi.LoadHost(cert, key, nil, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	verifier := gsi.NewVerifier(authorities, time.Now)
+	service, err := pap.Open(context.Background(), pap.Options{Store: mem.New()})
+	if err != nil {
+		return nil, "", err
+	}
+	handler := api.NewHandler(api.Options{
+		Service: service, Decider: rights{}, Recorder: quiet{}, Version: "test",
+		Caller: func(r *http.Request) (*authz.Request, error) {
+			credential := verifier.FromTLS(r.TLS)
+			if credential == nil {
+				return nil, errors.New("no certificate")
+			}
+			return &authz.Request{Credential: credential}, nil
+		},
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", err
+	}
+	server := &http.Server{Handler: handler, TLSConfig: verifier.ServerTLS(own, false), ReadHeaderTimeout: time.Second}
+	go func() { _ = server.ServeTLS(l, "", "") }()
+	env.Defer(func() { handler.Release(); _ = server.Close() })
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return service, "localhost:" + port, err
+}
+
+// rights is who may do what in the scripts.
+type rights struct{}
+
+func (rights) Decide(_ context.Context, r *authz.Request) (authz.Response, error) {
+	action, _ := r.Verified(authz.Action, profile.ActionID)
+	switch {
+	case strings.HasSuffix(r.Credential.Subject, "CN=Ada"),
+		strings.HasSuffix(r.Credential.Subject, "CN=Rita") && action.Text() == profile.ActionPolicyRead:
+		return authz.Response{Decision: authz.Permit}, nil
+	}
+	return authz.Response{Decision: authz.Deny}, nil
+}
+
+type quiet struct{}
+
+func (quiet) Record(context.Context, authz.Record) error { return nil }
+
+// exits runs a command and wants the exit code given first.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, not %d", got, want)
+	}
+}
+
+// follower registers one that has the first revision and never moves.
+func follower(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(siteKey{}).(*site)
+	at, err := s.service.Revision(context.Background())
+	ts.Check(err)
+	ts.Check(s.service.Report(context.Background(), change.Follower{Name: args[0], Identity: "/CN=" + args[0], Applied: at, Settled: at}))
+}
+
+// id puts the id of the n-th unit of the PAP default into a variable.
+func id(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(siteKey{}).(*site)
+	units, err := s.service.Units(context.Background(), change.DefaultPAP)
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if n >= len(units) {
+		ts.Fatalf("there are %d units", len(units))
+	}
+	ts.Setenv(args[0], units[n].ID)
+}

@@ -40,6 +40,8 @@ type Follower struct {
 	turn chan struct{} // held by the one who is in Next; guards the fields below it
 	copy *source.Copy
 	disk *disk
+	// newest is the newest revision that was ever here, in the copy or in force.
+	newest authz.Revision
 	// asked: the PAP has been asked once, or could not be.
 	asked bool
 	// fresh are the sets taken since the copy was last written down.
@@ -79,17 +81,20 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 		return nil, err
 	}
 	if kept != nil {
-		f.copy, f.confirmed = kept, confirmed
+		f.copy, f.confirmed, f.newest = kept, confirmed, kept.Revision()
 	}
 	return f, nil
 }
 
 // Next waits until there is something newer than after, which is what the caller
-// has in force, and returns what leads there. It is a pdp.Source. To a caller
-// who is not where the copy is it gives the whole copy, at once or, the first
-// time, when the PAP has been given two seconds to say something newer. Being
-// called is taken as word that after is in force. It returns ctx.Err() when ctx
-// is done, without delay, and no other error.
+// has in force, and returns what leads there; an update from after to after is
+// word from the PAP that there is nothing newer. It is a pdp.Source.
+//
+// To a caller who is not where the copy is it gives the whole copy, at once or,
+// the first time, when the PAP has been given two seconds to say something
+// newer; Update.Confirmed tells its age. Being called is taken as word that
+// after is in force. It returns ctx.Err() when ctx is done, without delay, and
+// no other error: while the PAP is away it waits and tries again.
 func (f *Follower) Next(ctx context.Context, after authz.Revision) (policies.Update, error) {
 	select {
 	case f.turn <- struct{}{}:
@@ -98,14 +103,14 @@ func (f *Follower) Next(ctx context.Context, after authz.Revision) (policies.Upd
 		return policies.Update{}, ctx.Err()
 	}
 	f.applied(after)
+	f.reached(after)
 	for pause := newPause(); ; {
 		if update, ok := f.standing(ctx, after); ok {
 			return update, nil
 		}
 		f.keep()
 		_ = f.report(ctx) // it has been logged; the feed matters more
-		began := time.Now()
-		update, ok, err := f.poll(ctx, f.o.Hold)
+		update, err := f.ask(ctx, after)
 		switch {
 		case ctx.Err() != nil:
 			return policies.Update{}, ctx.Err()
@@ -114,17 +119,28 @@ func (f *Follower) Next(ctx context.Context, after authz.Revision) (policies.Upd
 			if err := pause.wait(ctx); err != nil {
 				return policies.Update{}, err
 			}
-		case ok && update.From == after:
+		case update.From == after:
 			return update, nil
-		case !ok && time.Since(began) < firstPause:
-			// A PAP that is stopping holds nothing.
-			if err := pause.wait(ctx); err != nil {
-				return policies.Update{}, err
-			}
-		default: // nothing new, or a base for a caller who is elsewhere
+		default: // a base, for a caller who is elsewhere
 			pause.reset()
 		}
 	}
+}
+
+// ask polls the PAP. A PAP that is stopping holds nothing: its answers are not
+// passed on faster than it makes sense to ask.
+func (f *Follower) ask(ctx context.Context, after authz.Revision) (policies.Update, error) {
+	began := time.Now()
+	update, some, err := f.poll(ctx, f.o.Hold)
+	if err != nil || some {
+		return update, err
+	}
+	if time.Since(began) < firstPause {
+		if err := newPause().wait(ctx); err != nil {
+			return policies.Update{}, err
+		}
+	}
+	return policies.Update{From: f.copy.Revision(), To: f.copy.Revision()}, nil
 }
 
 // firstWait is how long a restarted follower asks for news before it serves
@@ -152,7 +168,7 @@ func (f *Follower) standing(ctx context.Context, after authz.Revision) (policies
 		f.copy = &source.Copy{}
 		return policies.Update{}, false
 	}
-	return policies.Update{From: after, To: base.Revision, Base: base}, true
+	return policies.Update{From: after, To: base.Revision, Base: base, Confirmed: f.vouched()}, true
 }
 
 // poll asks the PAP once and takes what it says. It reports whether there was
@@ -168,7 +184,7 @@ func (f *Follower) poll(ctx context.Context, hold time.Duration) (policies.Updat
 		f.confirm()
 		return policies.Update{}, false, nil
 	}
-	if err := follows(had, set); err != nil {
+	if err := follows(f.newest, set); err != nil {
 		return policies.Update{}, false, err
 	}
 	update, err := f.copy.Apply(set)
@@ -181,21 +197,29 @@ func (f *Follower) poll(ctx context.Context, hold time.Duration) (policies.Updat
 		f.fresh = nil
 	}
 	f.fresh = append(f.fresh, set)
+	f.reached(set.To)
 	f.confirm()
 	f.o.Log.Info("policies have come", "revision", set.To.String(), "edits", len(set.Edits), "whole", set.Whole)
 	return update, true, nil
 }
 
-// follows refuses a set that would take the copy back. ⚿ A PAP, or one of its
+// reached notes the newest revision that was ever here.
+func (f *Follower) reached(at authz.Revision) {
+	if at.Lineage != f.newest.Lineage && at != (authz.Revision{}) || at.Number > f.newest.Number {
+		f.newest = at
+	}
+}
+
+// follows refuses a set that would take the policies back. ⚿ A PAP, or one of its
 // addresses, that has lost revisions has lost bans: who restores an older backup
 // gives it a new lineage.
-func follows(had authz.Revision, set change.Set) error {
+func follows(newest authz.Revision, set change.Set) error {
 	if set.To.Lineage == "" || set.To.Number == 0 && len(set.Edits) > 0 && !set.Whole {
 		return errors.New("the PAP sent an update to no revision")
 	}
-	if had.Lineage == set.To.Lineage && set.To.Number < had.Number {
+	if newest.Lineage == set.To.Lineage && set.To.Number < newest.Number {
 		return fmt.Errorf("the PAP went back from revision %d to %d in one lineage and may have lost bans: its policies stay as they are here; "+
-			"an older backup must be restored under a new lineage", had.Number, set.To.Number)
+			"an older backup must be restored under a new lineage", newest.Number, set.To.Number)
 	}
 	return nil
 }
@@ -238,6 +262,14 @@ func (f *Follower) Confirmed() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.confirmed
+}
+
+// vouched is Confirmed for an Update, where zero would mean now.
+func (f *Follower) vouched() time.Time {
+	if at := f.Confirmed(); !at.IsZero() {
+		return at
+	}
+	return time.Unix(0, 0)
 }
 
 // Trouble returns why the PAP cannot be followed, or the copy not be kept; nil

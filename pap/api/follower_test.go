@@ -236,6 +236,9 @@ func TestServesItsCopyWhileThePAPIsAway(t *testing.T) {
 
 	confirmed := now
 	now = now.Add(3 * time.Hour)
+	u, err := s.follower("one", "copy", withClock).Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	require.Equal(t, confirmed, u.Confirmed.UTC(), "an old copy says how old it is")
 	f := s.follower("one", "copy", withClock)
 	again := s.engine(f)
 	again.has(2)
@@ -263,7 +266,12 @@ func TestConfirmedInTheFutureIsUnknown(t *testing.T) {
 	require.NoError(t, err)
 	e.end()
 	s.stop()
-	require.Zero(t, s.follower("one", "copy").Confirmed())
+	f := s.follower("one", "copy")
+	require.Zero(t, f.Confirmed())
+	u, err := f.Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	require.Less(t, u.Confirmed.Year(), 1971)
+	require.False(t, u.Confirmed.IsZero(), "zero would mean now")
 }
 
 // A restarted follower first asks for news: it must not serve last week's bans
@@ -360,6 +368,11 @@ func TestHeldFeedConfirms(t *testing.T) {
 	first := f.Confirmed()
 	require.Eventually(t, func() bool { return f.Confirmed().After(first.Add(300 * time.Millisecond)) }, 5*time.Second, time.Millisecond,
 		"each answer that there is nothing new confirms")
+	e.end()
+	at := e.now.Load().Revision
+	u, err := f.Next(bg, at)
+	require.NoError(t, err)
+	require.Equal(t, policies.Update{From: at, To: at}, u, "and is passed on")
 	require.EqualValues(t, 1, e.bases.Load())
 }
 

@@ -2,6 +2,7 @@ package warden_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,7 +53,8 @@ func waitGone(t *testing.T, pid int) {
 func TestStartIsIdempotent(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
-	o := s.script("once", `echo ran >> ran; sleep 0.2`)
+	o := s.script("once", `echo ran >> ran; sleep 0.2; exit 5`)
+	o.Stdout, o.Stderr = "", "" // streams that exist would stop a second run too
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -66,7 +68,8 @@ func TestStartIsIdempotent(t *testing.T) {
 	s.wait(o.Job)
 	s.start(alice, o)
 	s.reopen()
-	require.Equal(t, launch.Ended, s.start(alice, o).State)
+	require.Equal(t, 5, s.start(alice, o).Exit.Code)
+	require.Equal(t, 5, s.wait(o.Job).Code)
 	require.Equal(t, "ran\n", s.output(alice, o.Job, "ran"))
 
 	other := o
@@ -334,6 +337,78 @@ func TestIDIsNotShown(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p), file))
 			require.NoError(t, err)
 			require.NotContains(t, string(text), o.Job, file)
+		}
+	}
+}
+
+// Supervisors and stages are killed at random moments, the first milliseconds
+// above all: no job runs twice, and none is said to have ended well that did
+// not run.
+func TestKilledAnywhereNeverRunsTwice(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	tally := t.TempDir()
+	if os.Geteuid() == 0 {
+		require.NoError(t, os.Chmod(filepath.Dir(tally), 0o755))
+		require.NoError(t, os.Chmod(tally, 0o777))
+	}
+	jobs := 20
+	lost, again := 0, 0
+	for i := range jobs {
+		o := s.script("x"+strconv.Itoa(i), `echo ran >> "$1"; sleep 0.02; exit 5`, filepath.Join(tally, strconv.Itoa(i)))
+		o.Stdout, o.Stderr = "", ""
+		stop := make(chan struct{})
+		var killer sync.WaitGroup
+		killer.Go(func() {
+			time.Sleep(time.Duration(rand.IntN(25000)) * time.Microsecond)
+			select {
+			case <-stop:
+			default:
+				killOne(launch.Tag(o.Job))
+			}
+		})
+		_, err := s.run(alice, o)
+		killer.Wait()
+		close(stop)
+		for err != nil || s.state(o.Job) == launch.Claimed {
+			again++
+			_, err = s.run(alice, o)
+		}
+		exit := s.wait(o.Job)
+		text, err := os.ReadFile(filepath.Join(tally, strconv.Itoa(i)))
+		switch {
+		case exit.Cause == launch.Lost || exit.Cause == launch.StartFailed || exit.Signal == "SIGKILL":
+			lost++
+			require.Contains(t, []string{"", "ran\n"}, string(text), "at most once")
+		default:
+			require.Equal(t, 5, exit.Code)
+			require.NoError(t, err)
+			require.Equal(t, "ran\n", string(text), "exactly once")
+		}
+	}
+	t.Logf("%d jobs: %d starts repeated, %d ended by the killing", jobs, again, lost)
+	require.NotZero(t, again+lost, "nothing was ever killed in time")
+}
+
+func (s *site) state(job string) launch.State {
+	s.t.Helper()
+	st, err := s.warden.Status(s.t.Context(), job)
+	require.NoError(s.t, err)
+	return st.State
+}
+
+// killOne kills one process that is called after the job: its supervisor or
+// its stage.
+func killOne(tag string) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	rand.Shuffle(len(dirs), func(i, j int) { dirs[i], dirs[j] = dirs[j], dirs[i] })
+	for _, dir := range dirs {
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if strings.HasPrefix(string(line), "gatehouse-") && strings.Contains(string(line), "\x00"+tag+"\x00") {
+			if n, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+				unix.Kill(n, unix.SIGKILL)
+			}
+			return
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestSandboxTricks(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(outside)), 0o755))
 	o := s.script("trick", `
 		ln -s "$1" link; ln -s / root; ln -s .. up; ln -s link chain
-		mkdir d; ln -s "$1" d/link
+		mkdir d; ln -s "$1" d/link; echo x > d/f; ln -s d inner
 		echo x > one; ln one two
 		mkfifo pipe
 		ln -s /proc/self/root magic`, outside)
@@ -65,7 +65,7 @@ func TestSandboxTricks(t *testing.T) {
 	exit := s.wait(o.Job)
 	require.Zero(t, exit.Code, s.output(alice, o.Job, "err"))
 	for _, path := range []string{
-		"link", "chain", "d/link", "root/etc/passwd", "up", "up/" + o.Job + "/out", "magic/etc/passwd", "pipe", "one", "two", "d", "absent", "out/x",
+		"link", "chain", "d/link", "root/etc/passwd", "up", "up/" + o.Job + "/out", "magic/etc/passwd", "pipe", "one", "two", "d", "absent", "out/x", "inner/f", "inner",
 	} {
 		t.Run(strings.ReplaceAll(path, "/", "_"), func(t *testing.T) {
 			_, err := s.file(alice, launch.Read, o.Job, path)

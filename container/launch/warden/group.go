@@ -49,8 +49,15 @@ func (g groups) usable() bool {
 	if err := os.Mkdir(g.Base, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return false
 	}
-	_, err := group{dir: g.Base, version: g.Version}.used()
-	return err == nil
+	if _, err := (group{dir: g.Base, version: g.Version}).used(); err != nil {
+		return false
+	}
+	// The directory may be another user's, from an earlier run.
+	probe, err := os.MkdirTemp(g.Base, "probe-")
+	if err != nil {
+		return false
+	}
+	return os.Remove(probe) == nil
 }
 
 // groupMount finds the mount point in /proc/self/mountinfo (proc(5)).

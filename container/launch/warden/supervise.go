@@ -94,6 +94,9 @@ func newSupervisor(f folder) (*supervisor, error) {
 // has not run and that another try may be made.
 func (s *supervisor) begin() error {
 	c := s.claim
+	if begun, err := s.folder.has(begunFile); err != nil || begun {
+		return errors.Join(errors.New("begun before"), err)
+	}
 	path, err := checkExecutable(c.Services, c.Order.Executable, c.Order.Digest, c.Trusted)
 	if err != nil {
 		return err

@@ -63,6 +63,11 @@ func UnderstandAny(string) bool { return true }
 // change r. A request that has an ID keeps it.
 func (e *Enforcer) Enforce(ctx context.Context, r *authz.Request) Outcome {
 	start := e.now()
+	if r == nil {
+		o := failure(errors.New("no request"))
+		o.ID = e.newID()
+		return e.record(ctx, o, &authz.Request{}, start)
+	}
 	q := copyOf(r)
 	if q.ID == "" {
 		q.ID = e.newID()

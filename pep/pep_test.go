@@ -217,6 +217,7 @@ func TestEveryFailureRefuses(t *testing.T) {
 		})
 	}
 	require.False(t, (&pep.Enforcer{}).Enforce(t.Context(), &authz.Request{}).Permit, "the zero Enforcer")
+	require.False(t, (&pep.Enforcer{Decider: answer(authz.Permit), Recorder: &book{}}).Enforce(t.Context(), nil).Permit, "no request")
 }
 
 func handle(e *pep.Enforcer, f fulfil) {

@@ -204,16 +204,21 @@ func (id Identity) String() string {
 	return s
 }
 
-// refreshEvery is how often the map files are looked at.
-const refreshEvery = 10 * time.Second
+const (
+	refreshEvery = 10 * time.Second // how often the map files are looked at
+	loadTimeout  = 5 * time.Minute  // for looking up every account they name
+)
 
 // refresh reads map files that changed. What cannot be used leaves the files
-// before in force.
+// before in force. It goes on to its end even if the request that happened to
+// start it has no more time; the others use the files before meanwhile.
 func (m *Mapper) refresh(ctx context.Context) {
 	now, last := m.config.Now().UnixNano(), m.looked.Load()
 	if now-last < int64(refreshEvery) && now >= last || !m.looked.CompareAndSwap(last, now) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+	defer cancel()
 	if err := m.load(ctx); err != nil {
 		m.config.Log.Warn("the account maps are not reloaded; those before stay in force", "error", err)
 	}

@@ -27,7 +27,7 @@ type authority struct {
 	cert     *x509.Certificate
 	crl      *crl
 	crlError error // a list is there that cannot be used
-	policies []signingPolicy
+	policies []policy
 	// policyError: a policy is there that cannot be read.
 	policyError error
 }
@@ -91,7 +91,7 @@ func (a *Anchors) add(c *x509.Certificate) *authority {
 // join takes from a file what belongs to the CA of its base name.
 func (one *authority) join(f *file) {
 	switch f.kind {
-	case kindPolicy:
+	case kindPolicy, kindNamespaces:
 		if f.policy != nil {
 			one.policies = append(one.policies, f.policy)
 		} else if f.err != nil {
@@ -214,7 +214,7 @@ func (one *authority) checkPolicy(c *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(one.policies, func(p signingPolicy) bool { return !p.allows(ca, subject) }) {
+	if slices.ContainsFunc(one.policies, func(p policy) bool { return !p.allows(ca, subject) }) {
 		return fmt.Errorf("%s is outside what its CA %s may sign", subject.Slash(), ca.Slash())
 	}
 	return nil

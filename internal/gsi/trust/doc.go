@@ -7,6 +7,7 @@
 //	*.0 … *.9, *.pem, *.crt    certificates of CAs (PEM)
 //	*.r0 … *.r9, *.crl         revocation lists, version 1 or 2 (PEM or DER)
 //	*.signing_policy           what the CA of the same base name may sign
+//	*.namespaces               the same in the form of the EUGridPMA
 //
 // A self-signed CA is a root; any other is an intermediate that needs a root.
 //
@@ -23,5 +24,6 @@
 //
 // It is matched by the structure of names: "/*" at the end stands for one or
 // more further parts, a "*" at the end of a value for the rest of the value
-// and any further parts, another "*" for any text within one value.
+// and any further parts, another "*" for any text within one value. If there
+// are several such files beside a CA, each must allow what it signs.
 package trust

@@ -40,11 +40,12 @@ func stampOf(path string) (stamp, error) {
 type kind int
 
 const (
-	kindNone   kind = iota
-	kindCerts       // certificates, in PEM
-	kindCRL         // a revocation list
-	kindPolicy      // a signing policy
-	kindMixed       // certificates and lists, in PEM: a file named in the configuration
+	kindNone       kind = iota
+	kindCerts           // certificates, in PEM
+	kindCRL             // a revocation list
+	kindPolicy          // a signing policy
+	kindNamespaces      // a namespaces file
+	kindMixed           // certificates and lists, in PEM: a file named in the configuration
 )
 
 var suffixes = []struct {
@@ -54,6 +55,7 @@ var suffixes = []struct {
 	{regexp.MustCompile(`\.(\d|pem|crt)$`), kindCerts},
 	{regexp.MustCompile(`\.(r\d|crl)$`), kindCRL},
 	{regexp.MustCompile(`\.signing_policy$`), kindPolicy},
+	{regexp.MustCompile(`\.namespaces$`), kindNamespaces},
 }
 
 // kindOf returns what a file holds and its base name, which joins the files of
@@ -76,7 +78,7 @@ type file struct {
 	stamp  stamp
 	certs  []*x509.Certificate
 	crls   []*crl
-	policy signingPolicy
+	policy policy
 	// rejected holds lists that no CA here has signed: its CA may yet come.
 	rejected []*crl
 	// err says why the newest content is not in force. What is above it is
@@ -92,7 +94,12 @@ func (f *file) parse() error {
 	}
 	switch f.kind {
 	case kindPolicy:
-		f.policy, err = parsePolicy(content)
+		p, err := parsePolicy(content)
+		f.policy = p
+		return err
+	case kindNamespaces:
+		p, err := parseNamespaces(content)
+		f.policy = p
 		return err
 	case kindCRL:
 		if !bytes.Contains(content, []byte("-----BEGIN")) {

@@ -8,6 +8,16 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 )
 
+// policy is what a file says about the subjects that a CA may sign.
+type policy interface {
+	allows(ca, subject authz.DN) bool
+}
+
+var (
+	_ policy = signingPolicy(nil)
+	_ policy = namespaces(nil)
+)
+
 // signingPolicy says which subjects each CA may sign: patterns by the key of
 // the CA's name.
 type signingPolicy map[string][]pattern

@@ -86,6 +86,46 @@ func TestParsePolicy(t *testing.T) {
 	}
 }
 
+func TestNamespaces(t *testing.T) {
+	n, err := parseNamespaces([]byte("#NAMESPACES-VERSION: 1.0\r\n\nTO Issuer \"/C=XX/CN=CA\" \\\n  PERMIT Subject \"/C=XX/O=Org/.*\"\nto issuer SELF permit subject \"/C=YY/CN=one|/C=YY/CN=two\"\nTO Issuer SELF DENY Subject \"/C=XX/O=Org/OU=gone/.*\"\n"))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		ca, subject string
+		want        bool
+	}{
+		{"/C=XX/CN=CA", "/C=XX/O=Org/CN=x", true}, {"/c=xx/cn=ca", "/c=xx/o=org/cn=x", true}, {"/C=XX/CN=Other", "/C=XX/O=Org/CN=x", false},
+		{"/C=XX/CN=CA", "/C=XX/O=Org/OU=gone/CN=x", false}, {"/C=XX/CN=CA", "/C=XX/O=Organ/CN=x", false}, {"/C=XX/CN=CA", "/O=y/C=XX/O=Org/CN=x", false},
+		{"/CN=any", "/C=YY/CN=two", true}, {"/CN=any", "/C=YY/CN=two/CN=more", false}, {"/CN=any", "/C=YY/CN=onetwo", false},
+	} {
+		ca, err := authz.ParseDN(c.ca)
+		require.NoError(t, err)
+		subject, err := authz.ParseDN(c.subject)
+		require.NoError(t, err)
+		require.Equal(t, c.want, n.allows(ca, subject), c)
+	}
+	forged, err := authz.NewDN([]authz.RDN{{{Type: "2.5.4.6", Value: "XX/O=Org/CN=x"}}})
+	require.NoError(t, err)
+	ca, err := authz.ParseDN("/C=XX/CN=CA")
+	require.NoError(t, err)
+	require.False(t, n.allows(ca, forged), "⚿ a slash in a value is no part")
+	for _, bad := range []string{"", "TO Issuer", `TO Issuer "x" PERMIT Subject ".*"`, `TO Issuer SELF ALLOW Subject ".*"`, `TO Issuer SELF PERMIT Subject "("`, `TO Issuer SELF PERMIT Subject "(?=x)"`, `TO Issuer SELF PERMIT Subject ".*`} {
+		_, err := parseNamespaces([]byte(bad))
+		require.Error(t, err, bad)
+	}
+}
+
+func FuzzParseNamespaces(f *testing.F) {
+	f.Add([]byte("TO Issuer SELF PERMIT Subject \"/C=XX/.*\""))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		n, err := parseNamespaces(text)
+		if err != nil {
+			return
+		}
+		d, _ := authz.ParseDN("/C=XX/O=Org/CN=a")
+		_ = n.allows(d, d)
+	})
+}
+
 func FuzzParsePolicy(f *testing.F) {
 	f.Add([]byte("access_id_CA X509 '/CN=a'\npos_rights globus CA:sign\ncond_subjects globus '\"/CN=*x/*\"'"))
 	f.Fuzz(func(t *testing.T, text []byte) {

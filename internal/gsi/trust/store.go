@@ -123,10 +123,11 @@ func (s *Store) Reload() (changed bool, err error) {
 // read returns the file as it is now, or as it was if now is not readable.
 func (s *Store) read(f, old *file) (next *file, fresh bool) {
 	var err error
-	if f.stamp, err = stampOf(f.path); err == nil {
-		if old != nil && old.stamp == f.stamp {
-			return old, false
-		}
+	f.stamp, err = stampOf(f.path)
+	if old != nil && old.stamp == f.stamp {
+		return old, false
+	}
+	if err == nil {
 		err = f.parse()
 	}
 	if err == nil {

@@ -265,6 +265,16 @@ func TestSigningPolicy(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, s.verify(s.user, time.Now()))
 
+	good, err := s.ca.SigningPolicy()
+	require.NoError(t, err)
+	s.put(t, ".signing_policy", good)
+	s.put(t, ".namespaces", []byte("TO Issuer SELF PERMIT Subject \"/DC=test/DC=strong/OU=people/.*\""))
+	_, err = s.store.Reload()
+	require.NoError(t, err)
+	require.NoError(t, s.verify(s.user, time.Now()))
+	require.ErrorContains(t, issue(gridtest.Spec{Subject: "/DC=test/DC=strong/CN=inside"}), "outside what its CA", "both must allow")
+	require.NoError(t, os.Remove(s.file(t, ".namespaces")))
+
 	another, err := gridtest.NewCA("/DC=elsewhere")
 	require.NoError(t, err)
 	foreign, err := another.SigningPolicy("*")

@@ -90,7 +90,7 @@ func TestWhereGroupsAre(t *testing.T) {
 func TestInstructionsArriveWholeOrNotAtAll(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
-	in := instructions{Path: "/bin/true", Args: []string{"true"}, CPU: time.Second}
+	in := instructions{Path: "/bin/true", Args: []string{"true"}, Env: []string{"A=b"}, CPU: time.Second}
 	require.NoError(t, writeInstructions(w, in))
 	got, err := readInstructions(r)
 	require.NoError(t, err)

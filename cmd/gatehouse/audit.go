@@ -15,6 +15,7 @@ func (s *site) openAudit() error {
 		return fmt.Errorf("audit trail: %w", err)
 	}
 	s.audit = trail
+	s.recorder = newMetered(trail, s.health.Registry())
 	s.closeLater(trail)
 	s.health.Check("audit", trail.Trouble)
 	s.group.Add(daemon.Background("audit", func(ctx context.Context) error {

@@ -48,7 +48,7 @@ func (s *site) buildContainer(ctx context.Context) error {
 	}
 	files := &sandbox.Launched{Granter: granter, Launcher: launcher}
 	jobs, err := job.New(job.Config{
-		Store: s.store, Submitter: fork.New(launcher, granter), Files: files, Recorder: s.audit, Log: s.log, Now: s.now,
+		Store: s.store, Submitter: fork.New(launcher, granter), Files: files, Recorder: s.recorder, Log: s.log, Now: s.now,
 		Retention: c.Retention.Std(),
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func (s *site) buildContainer(ctx context.Context) error {
 	}
 	s.containerAddress = l.Addr()
 	host, err := container.New(container.Config{
-		Services: services, Jobs: jobs, Files: files, Enforcer: s.enforcer, Decider: s.engine, Recorder: s.audit,
+		Services: services, Jobs: jobs, Files: files, Enforcer: s.enforcer, Decider: s.engine, Recorder: s.recorder,
 		Log: s.log, Now: s.now, Credential: s.verifier.FromTLS, Address: c.URL,
 	})
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *site) buildEnforcer(ctx context.Context) error {
 	}
 	s.enforcer = &pep.Enforcer{
 		Process: "container", Enrichers: append(enrichers, external...), Decider: s.engine,
-		Fulfillers: obligations(accounts), Recorder: s.audit, Describe: pip.Describe, Clock: s.now,
+		Fulfillers: obligations(accounts), Recorder: s.recorder, Describe: pip.Describe, Clock: s.now,
 	}
 	return nil
 }

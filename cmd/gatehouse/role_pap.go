@@ -109,7 +109,7 @@ func (s *site) openAdminDoor() error {
 		Service:  s.pap,
 		Decider:  pep.Enrich(decider, pip.X509{}, strength),
 		Caller:   s.caller,
-		Recorder: s.audit, Clock: s.now, Log: s.log, Version: version(),
+		Recorder: s.recorder, Clock: s.now, Log: s.log, Version: version(),
 	})
 	s.group.Add(daemon.HTTP{
 		Name: "pap-api", Listener: l, TLS: s.verifier.ServerTLS(s.host, false), Handler: s.papRoutes(handler),
@@ -136,7 +136,7 @@ func (s *site) openRootDoor() error {
 	s.closeLater(ignoreClosed{l})
 	handler := api.NewHandler(api.Options{
 		Service: s.pap, Decider: rootDoor{uid: uint32(os.Geteuid())}, Caller: socketCaller,
-		Recorder: s.audit, Clock: s.now, Log: s.log, Version: version(),
+		Recorder: s.recorder, Clock: s.now, Log: s.log, Version: version(),
 	})
 	s.group.Add(daemon.HTTP{Name: "pap-socket", Listener: l, Handler: handler, Log: s.log, OnStop: handler.Release}.Component())
 	return nil

@@ -30,6 +30,7 @@ func (s *site) buildPDP(ctx context.Context) error {
 	if s.engine == nil {
 		s.engine = s.newEngine()
 	}
+	s.reportEngine()
 	source, err := s.source()
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container/job"
 	"github.com/gatehouse-authz/gatehouse/internal/audit"
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
@@ -42,6 +43,7 @@ type site struct {
 	verifier *gsi.Verifier
 	host     *gsi.Host
 	audit    *audit.Log
+	recorder authz.Recorder // audit, counted
 	store    store.Store
 
 	pap      *pap.Service
@@ -112,6 +114,7 @@ func (s *site) openBasics(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.reportHost()
 	if err := s.openAudit(); err != nil {
 		return err
 	}

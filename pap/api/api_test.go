@@ -509,3 +509,41 @@ func TestClientAddresses(t *testing.T) {
 	require.ErrorContains(t, err, s.address)
 	require.ErrorContains(t, err, "127.0.0.1:1")
 }
+
+// ⚿ A bad credential is refused before any rule is asked, with its cause, even
+// for what needs no right.
+func TestBadCredentialsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for name, cause := range map[string]string{
+		"expired": "expired yesterday", "limited": "limited proxy", "nameless": "no name", "unknown": "nobody knows the CA",
+	} {
+		s.rights.grant(name, "*", "*")
+		s.audit.take()
+		_, _, err := s.as(name).Ping(bg)
+		require.ErrorIs(t, err, api.ErrRefused, name)
+		require.ErrorContains(t, err, cause, name)
+		records := s.audit.take()
+		require.Len(t, records, 1)
+		require.Equal(t, authz.EventRefused, records[0].Event)
+		require.Contains(t, records[0].Cause, cause)
+	}
+}
+
+// ⚿ Who loses the right to follow while the feed is held does not get what
+// comes.
+func TestHeldFeedIsAuthorizedAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	now, err := s.service.Revision(bg)
+	require.NoError(t, err)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.as("pdp").Feed(bg, now)
+		failed <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	s.rights.revoke("pdp", profile.ActionFollow, "*")
+	s.ban(1)
+	require.ErrorIs(t, <-failed, api.ErrRefused)
+}

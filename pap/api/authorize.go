@@ -85,10 +85,8 @@ func (c *call) identify() error {
 	if c.r.TLS != nil {
 		c.author.Via = "tls"
 	}
-	if asked.Credential != nil {
-		if err := asked.Credential.Verdict(); err != nil {
-			return c.refuseCaller(err)
-		}
+	if err := c.verdict(); err != nil {
+		return err
 	}
 	for _, v := range asked.Values(authz.Subject, profile.LimitedProxy) {
 		if v.Text() != "false" && v.Text() != "0" {
@@ -96,6 +94,25 @@ func (c *call) identify() error {
 		}
 	}
 	return nil
+}
+
+// verdict refuses a credential that does not stand now.
+func (c *call) verdict() error {
+	if c.caller.Credential == nil {
+		return nil
+	}
+	if err := c.caller.Credential.Verdict(); err != nil {
+		return c.refuseCaller(err)
+	}
+	return nil
+}
+
+// again judges and authorizes a caller who has waited.
+func (c *call) again() error {
+	if err := c.verdict(); err != nil {
+		return err
+	}
+	return c.authorize(c.op.rights(c)...)
 }
 
 func nameOf(r *authz.Request) string {

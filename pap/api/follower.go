@@ -180,12 +180,15 @@ func (f *Follower) poll(ctx context.Context, hold time.Duration) (policies.Updat
 	if err != nil {
 		return policies.Update{}, false, err
 	}
-	if !some || set.To == had {
-		f.confirm()
-		return policies.Update{}, false, nil
+	if !some {
+		set.To = had // an answer without a body: nothing is newer
 	}
 	if err := follows(f.newest, set); err != nil {
 		return policies.Update{}, false, err
+	}
+	if set.To == had {
+		f.confirm()
+		return policies.Update{}, false, nil
 	}
 	update, err := f.copy.Apply(set)
 	if err != nil {
@@ -214,8 +217,8 @@ func (f *Follower) reached(at authz.Revision) {
 // addresses, that has lost revisions has lost bans: who restores an older backup
 // gives it a new lineage.
 func follows(newest authz.Revision, set change.Set) error {
-	if set.To.Lineage == "" || set.To.Number == 0 && len(set.Edits) > 0 && !set.Whole {
-		return errors.New("the PAP sent an update to no revision")
+	if set.To.Lineage == "" {
+		return errors.New("the PAP answered with no revision")
 	}
 	if newest.Lineage == set.To.Lineage && set.To.Number < newest.Number {
 		return fmt.Errorf("the PAP went back from revision %d to %d in one lineage and may have lost bans: its policies stay as they are here; "+

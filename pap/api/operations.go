@@ -335,7 +335,9 @@ func feed(c *call) (any, error) {
 	defer cancel()
 	set, err := c.o.Service.Feed(ctx, after)
 	if err == nil {
-		return set, nil
+		// ⚿ What has come may be a ban on the very follower, and half a minute
+		// is long enough to be revoked.
+		return set, c.again()
 	}
 	if ctx.Err() == nil {
 		return nil, err
@@ -345,7 +347,8 @@ func feed(c *call) (any, error) {
 		return nil, err
 	}
 	if now != after { // the time was for waiting; what is there can be had
-		return c.o.Service.Feed(c.r.Context(), after)
+		set, err = c.o.Service.Feed(c.r.Context(), after)
+		return set, errors.Join(err, c.again())
 	}
 	c.wrote = true
 	c.w.Header().Set("ETag", `"`+FormatRevision(now)+`"`)

@@ -101,7 +101,19 @@ func caller(r *http.Request) (*authz.Request, error) {
 		return nil, errors.New("no certificate")
 	}
 	name := r.TLS.PeerCertificates[0].Subject.CommonName
-	return &authz.Request{Credential: &authz.Credential{Subject: name}}, nil
+	credential := &authz.Credential{Subject: name}
+	asked := &authz.Request{Credential: credential}
+	switch name {
+	case "expired":
+		credential.Err = errors.New("certificate expired yesterday")
+	case "limited":
+		asked.Add(authz.Subject, profile.LimitedProxy, authz.BooleanValue(true))
+	case "nameless":
+		credential.Subject = ""
+	case "unknown":
+		return nil, errors.New("nobody knows the CA")
+	}
+	return asked, nil
 }
 
 // over returns the HTTP client of a person.
@@ -138,6 +150,12 @@ func (d *rights) grant(who, action, resource string) {
 		d.table = map[string]bool{}
 	}
 	d.table[who+" "+action+" "+resource] = true
+}
+
+func (d *rights) revoke(who, action, resource string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.table, who+" "+action+" "+resource)
 }
 
 func (d *rights) answer(r authz.Response, err error) {

@@ -1,0 +1,88 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/pap/api"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/stretchr/testify/require"
+)
+
+// A server that answers nonsense changes nothing at the follower: it waits,
+// says what is wrong, and takes the first good answer.
+func TestNonsenseFromThePAP(t *testing.T) {
+	t.Parallel()
+	const good = `{"to":{"lineage":"l","number":7},"whole":true,"edits":[{"pap":{"alias":"default","place":"V","enabled":true,"public":false}}]}`
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"not JSON": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
+		"cut off":  func(w http.ResponseWriter) { fmt.Fprint(w, good[:len(good)-9]) },
+		"twice": func(w http.ResponseWriter) {
+			fmt.Fprint(w, strings.Replace(good, `"whole"`, `"whole":true,"whole"`, 1))
+		},
+		"two values":  func(w http.ResponseWriter) { fmt.Fprint(w, good+good) },
+		"no revision": func(w http.ResponseWriter) { fmt.Fprint(w, `{"edits":[],"whole":true}`) },
+		"does not follow": func(w http.ResponseWriter) {
+			fmt.Fprint(w, strings.Replace(good, `"whole":true,`, `"from":{"lineage":"l","number":6},`, 1))
+		},
+		"bad ban": func(w http.ResponseWriter) {
+			fmt.Fprint(w, strings.Replace(good, `"edits":[`, `"edits":[{"ban":{"id":"b","pap":"default","names":[]}},`, 1))
+		},
+		"status 500":        func(w http.ResponseWriter) { w.WriteHeader(500); fmt.Fprint(w, good) },
+		"status 404":        func(w http.ResponseWriter) { w.WriteHeader(404); fmt.Fprint(w, good) },
+		"redirect":          func(w http.ResponseWriter) { w.Header().Set("Location", "/elsewhere"); w.WriteHeader(307) },
+		"unknown kind":      func(w http.ResponseWriter) { w.WriteHeader(403); fmt.Fprint(w, `{"kind":"new","message":"m"}`) },
+		"huge error":        func(w http.ResponseWriter) { w.WriteHeader(403); fmt.Fprint(w, strings.Repeat("x", 3<<20)) },
+		"connection is cut": func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	} {
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case !strings.HasSuffix(r.URL.Path, "/feed"):
+				fmt.Fprint(w, "{}")
+			case asked == 0:
+				asked++
+				answer(w)
+			default:
+				asked++
+				fmt.Fprint(w, good)
+			}
+		}))
+		transport := &http.Transport{}
+		client, err := api.NewClient(&http.Client{Transport: transport}, server.URL)
+		require.NoError(t, err)
+		f, err := api.NewFollower(api.FollowerOptions{Client: client, Name: "x", Path: filepath.Join(t.TempDir(), "copy")})
+		require.NoError(t, err)
+		u, err := f.Next(bg, authz.Revision{})
+		require.NoError(t, err, name)
+		require.Equal(t, authz.Revision{Lineage: "l", Number: 7}, u.To, name)
+		require.NotNil(t, u.Base, name)
+		require.Equal(t, 2, asked, name)
+		transport.CloseIdleConnections()
+		server.Close()
+	}
+}
+
+// A server that takes the question and never answers is given up in time.
+func TestSilentPAP(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer server.Close()
+	defer close(release)
+	client, err := api.NewClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, server.URL)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err = client.Ban(ctx, change.Request{}, "default", eve(1))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, time.Since(start), 2*time.Second)
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gatehouse-authz/gatehouse/internal/audit"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
@@ -12,7 +11,7 @@ import (
 func (s *site) openAudit() error {
 	trail, err := audit.Open(audit.Options{Path: string(s.config.Audit.File), Clock: s.now, Log: s.log})
 	if err != nil {
-		return fmt.Errorf("audit trail: %w", err)
+		return err
 	}
 	s.audit = trail
 	s.recorder = newMetered(trail, s.health.Registry())

@@ -114,8 +114,9 @@ func TestArgusCases(t *testing.T) {
 			}
 			require.Error(t, err, verdict)
 			at := place.FindStringSubmatch(verdict)
-			first := err.(spl.Errors)[0]
-			require.Equal(t, fmt.Sprintf("%s:%s:%s", name, at[1], at[2]), first.Position.String(), "%s\n%s", verdict, err)
+			var all spl.Errors
+			require.ErrorAs(t, err, &all)
+			require.Equal(t, fmt.Sprintf("%s:%s:%s", name, at[1], at[2]), all[0].Position.String(), "%s\n%s", verdict, err)
 		})
 	}
 }

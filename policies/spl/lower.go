@@ -1,6 +1,7 @@
 package spl
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,7 +79,8 @@ func Check(name, text string, t *Table) error {
 	_, wrong := Lower(f, t)
 	r := &report{}
 	for _, err := range []error{err, wrong} {
-		if list, ok := err.(Errors); ok {
+		var list Errors
+		if errors.As(err, &list) {
 			r.errors = append(r.errors, list...)
 		}
 	}

@@ -62,8 +62,8 @@ type Config struct {
 	Wall      time.Duration // elapsed time of a job to which no decision gave a limit; default 24 h
 	Grace     time.Duration // see the package comment; default 5 min
 	Judge     time.Duration // between two looks without a change; default 1 min
-	Rate      rate.Limit    // calls per second of one peer; default 100
-	Burst     int           // default 200
+	Rate      rate.Limit    // calls per second of one peer; default 500
+	Burst     int           // at once; default 1000, and ten seconds' worth of an address
 	Anonymous rate.Limit    // calls per second of one address without a credential that stands; default 20
 }
 
@@ -84,8 +84,8 @@ func (c *Config) complete() error {
 	setDefault(&c.Wall, 24*time.Hour)
 	setDefault(&c.Grace, 5*time.Minute)
 	setDefault(&c.Judge, time.Minute)
-	setDefault(&c.Rate, 100)
-	setDefault(&c.Burst, 200)
+	setDefault(&c.Rate, 500)
+	setDefault(&c.Burst, 1000)
 	setDefault(&c.Anonymous, 20)
 	return nil
 }

@@ -51,6 +51,7 @@ func bare(t testing.TB) (*container.Container, *gate, *job.Service) {
 	c, err := container.New(container.Config{
 		Services: []*service.Deployed{deployed}, Jobs: jobs, Files: files, Enforcer: enforcer, Decider: authz.DenyAll{},
 		Credential: func(*tls.ConnectionState) *authz.Credential { return nil }, Anonymous: 1e9, Burst: 1e9,
+		Rate: 1e9,
 	})
 	require.NoError(t, err)
 	return c, enforcer, jobs
@@ -153,5 +154,20 @@ func TestCommand(t *testing.T) {
 			found = found || strings.Join(j.Arguments, "\x00") == strings.Join(want, "\x00")
 		}
 		require.True(t, found, "%q", want)
+	}
+}
+
+// BenchmarkStatus is the cost of one call without TLS and without deciding.
+func BenchmarkStatus(b *testing.B) {
+	c, _, jobs := bare(b)
+	require.Equal(b, 200, post(c, envelope(`<submit><method><add><a>1</a><b>2</b></add></method></submit>`)).Code)
+	pending, err := jobs.Pending(b.Context())
+	require.NoError(b, err)
+	body := envelope("<status><session>" + pending[0].ID + "</session></status>")
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := post(c, body); w.Code != http.StatusOK {
+			b.Fatal(w.Body)
+		}
 	}
 }

@@ -45,8 +45,9 @@ func (l *limiter) take(who *caller) (wait time.Duration, ok bool) {
 
 func (l *limiter) bucket(who *caller) *rate.Limiter {
 	key, limit := "address "+who.network, l.config.Anonymous
+	burst := int(min(float64(l.config.Burst), 10*float64(limit)+1))
 	if who.credential != nil && who.fault == nil {
-		key, limit = "identity "+who.owner.Key, l.config.Rate
+		key, limit, burst = "identity "+who.owner.Key, l.config.Rate, l.config.Burst
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +55,7 @@ func (l *limiter) bucket(who *caller) *rate.Limiter {
 		l.recent.MoveToFront(e)
 		return e.Value.(*peer).bucket
 	}
-	p := &peer{key: key, bucket: rate.NewLimiter(limit, l.config.Burst)}
+	p := &peer{key: key, bucket: rate.NewLimiter(limit, burst)}
 	l.peers[key] = l.recent.PushFront(p)
 	if l.recent.Len() > mostPeers {
 		oldest := l.recent.Remove(l.recent.Back()).(*peer)

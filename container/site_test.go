@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container"
@@ -39,7 +40,7 @@ import (
 
 func TestMain(m *testing.M) {
 	warden.Stage()
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // script is a decision point that says what the test tells it to.
@@ -311,8 +312,15 @@ func (s *site) listen(verifier *gsi.Verifier) {
 	}
 	container.Secure(server)
 	s.url = "https://" + listener.Addr().String()
-	go server.ServeTLS(listener, "", "")
-	s.t.Cleanup(func() { require.NoError(s.t, server.Close()) })
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.ServeTLS(listener, "", "")
+	}()
+	s.t.Cleanup(func() {
+		require.NoError(s.t, server.Close())
+		<-served
+	})
 }
 
 // client is a client with the credential of e, nil for none.

@@ -2,8 +2,12 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container/job"
@@ -63,19 +67,41 @@ func (c *Container) Rejudge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	doubted := make(map[string]time.Time)
+	doubts := doubts{since: make(map[string]time.Time)}
+	var group errgroup.Group
+	group.SetLimit(parallel)
 	for i := range jobs {
 		if j := &jobs[i]; j.Cancel == nil {
-			c.rejudge(ctx, j, doubted)
+			group.Go(func() error {
+				c.rejudge(ctx, j, &doubts)
+				return nil
+			})
 		}
 	}
+	_ = group.Wait() // rejudge reports for itself
 	c.mu.Lock()
-	c.doubted = doubted
+	c.doubted = doubts.since
 	c.mu.Unlock()
 	return nil
 }
 
-func (c *Container) rejudge(ctx context.Context, j *job.Job, doubted map[string]time.Time) {
+// parallel is how many jobs are judged at once: cancellations that arrive
+// together share one write to the disk.
+const parallel = 32
+
+// doubts are the jobs to which no rule applies now, and since when.
+type doubts struct {
+	mu    sync.Mutex
+	since map[string]time.Time
+}
+
+func (d *doubts) keep(id string, since time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.since[id] = since
+}
+
+func (c *Container) rejudge(ctx context.Context, j *job.Job, doubts *doubts) {
 	response, err := c.judgement(ctx, j)
 	if err != nil {
 		// No answer is none: a decision point that is down must not be a way
@@ -87,7 +113,7 @@ func (c *Container) rejudge(ctx context.Context, j *job.Job, doubted map[string]
 	case authz.Deny:
 	case authz.NotApplicable:
 		if since := c.doubtedSince(j.ID); c.config.Now().Sub(since) < c.config.Grace {
-			doubted[j.ID] = since
+			doubts.keep(j.ID, since)
 			return
 		}
 	default:
@@ -98,6 +124,9 @@ func (c *Container) rejudge(ctx context.Context, j *job.Job, doubted map[string]
 		why += ": " + r.Because
 	}
 	_, err = c.config.Jobs.Cancel(ctx, j.ID, job.Cancellation{By: "policy", Why: why})
+	if errors.Is(err, job.ErrState) {
+		return // it has ended meanwhile
+	}
 	if err != nil {
 		c.config.Log.Error("job not cancelled", "job", j.Tag(), "error", err)
 		return

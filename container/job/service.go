@@ -160,23 +160,21 @@ func (s *Service) List(ctx context.Context, owner Owner, behind string, most int
 }
 
 // Pending returns the jobs that are not final.
-func (s *Service) Pending(ctx context.Context) ([]Job, error) {
-	ids, err := s.pending(ctx)
-	if err != nil {
-		return nil, err
-	}
-	jobs := make([]Job, 0, len(ids))
-	for _, id := range ids {
-		j, err := s.view(ctx, id)
-		if errors.Is(err, ErrUnknown) || err == nil && j.State.Final() {
-			continue
+func (s *Service) Pending(ctx context.Context) (jobs []Job, err error) {
+	err = s.config.Store.View(ctx, func(tx store.ReadTx) error {
+		jobs = jobs[:0]
+		for id := range tx.Scan(active, "", "") {
+			j, err := get(tx, id)
+			if err != nil {
+				return err
+			}
+			if !j.State.Final() {
+				jobs = append(jobs, j)
+			}
 		}
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs, nil
+		return nil
+	})
+	return jobs, err
 }
 
 // Cancel records that a job is to be ended and returns it; Run carries it out,

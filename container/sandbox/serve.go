@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,8 +89,7 @@ func serveListing(w http.ResponseWriter, r *http.Request, files Files, s Session
 	w.Header().Set("Vary", "Accept")
 	list := Listing{Path: path, Entries: entries, More: more}
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		w.Header().Set("Content-Type", "application/json")
-		return json.NewEncoder(w).Encode(list)
+		return send(w, "application/json", func(b *bytes.Buffer) error { return json.NewEncoder(b).Encode(list) })
 	}
 	// Links are relative to the directory, so it must end in a slash.
 	if !strings.HasSuffix(r.URL.Path, "/") {
@@ -97,8 +97,19 @@ func serveListing(w http.ResponseWriter, r *http.Request, files Files, s Session
 		http.Redirect(w, r, "./"+target[strings.LastIndexByte(target, '/')+1:]+"/", http.StatusMovedPermanently)
 		return nil
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return page.Execute(w, list)
+	return send(w, "text/html; charset=utf-8", func(b *bytes.Buffer) error { return page.Execute(b, list) })
+}
+
+// send writes a body that was made whole, so that an error is never half an
+// answer. A client that has gone is no error.
+func send(w http.ResponseWriter, kind string, write func(*bytes.Buffer) error) error {
+	var body bytes.Buffer
+	if err := write(&body); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	w.Header().Set("Content-Type", kind)
+	_, _ = w.Write(body.Bytes())
+	return nil
 }
 
 var page = template.Must(template.New("listing").Funcs(template.FuncMap{"escape": url.PathEscape}).Parse(`<!DOCTYPE html>

@@ -65,6 +65,9 @@ func (p *Parameter) prepare() (err error) {
 	if p.Type != String && (p.Pattern != "" || p.MaxLength != 0 || p.Dash) {
 		return fmt.Errorf("pattern, max-length and may-begin-with-dash are for strings")
 	}
+	if p.Type == Boolean && len(p.OneOf) > 0 {
+		return errors.New("one-of is not for booleans")
+	}
 	if !p.numeric() && (p.Min != "" || p.Max != "") {
 		return errors.New("min and max are for numbers")
 	}

@@ -14,12 +14,15 @@ import (
 	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/pdp"
+	"github.com/gatehouse-authz/gatehouse/pdp/rego"
 	"github.com/gatehouse-authz/gatehouse/policies"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 )
 
 // languages are the policy languages besides SPL and XACML.
-func languages() map[string]pdp.Language { return nil }
+func languages() map[string]pdp.Language {
+	return map[string]pdp.Language{string(change.Rego): rego.Language{}}
+}
 
 // buildPDP makes the engine follow the PAP in this process, or one elsewhere.
 func (s *site) buildPDP(ctx context.Context) error {

@@ -26,7 +26,7 @@ type Options struct {
 }
 
 // maxDir leaves room for the names below it in a unix socket's path.
-const maxDir = 50
+const maxDir = 56
 
 // Host starts plug-ins and keeps them running.
 type Host struct {

@@ -25,15 +25,18 @@ const maxText = 1 << 20
 // maxErrors is how many errors of one document are reported.
 const maxErrors = 20
 
-// Language compiles Rego. The zero Language serves.
+// Language compiles Rego. What it compiles keeps to a budget; without one, as
+// in the zero Language, every decision is an error.
 type Language struct {
-	// Steps bounds the expressions that one decision evaluates; 0 is 1,000,000.
-	Steps int
-	// Time bounds one decision; 0 is 200 ms.
-	Time time.Duration
+	Steps int           // expressions that one decision may evaluate
+	Time  time.Duration // that one decision may take
 }
 
 var _ pdp.Language = Language{}
+
+// New returns the language with a budget of 1,000,000 steps and 200 ms, some
+// thousand times what a decision needs.
+func New() Language { return Language{Steps: 1_000_000, Time: 200 * time.Millisecond} }
 
 // Compile reads and checks one document. The error lists what is wrong, each
 // with file:line:column and the line itself.
@@ -57,9 +60,7 @@ func (l Language) Compile(p policies.Foreign) (pdp.Program, error) {
 	if err != nil {
 		return nil, readable(err, p)
 	}
-	return &program{
-		query: prepared, steps: orElse(l.Steps, 1_000_000), time: orElse(l.Time, 200*time.Millisecond),
-	}, nil
+	return &program{query: prepared, steps: l.Steps, time: l.Time}, nil
 }
 
 func prepare(module *ast.Module) (rego.PreparedEvalQuery, error) {
@@ -181,12 +182,4 @@ func at(p policies.Foreign, l *ast.Location) policies.Position {
 		return p.Position
 	}
 	return policies.Position{File: p.Position.File, Line: max(p.Position.Line, 1) - 1 + l.Row, Column: l.Col}
-}
-
-func orElse[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

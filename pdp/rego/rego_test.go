@@ -29,7 +29,7 @@ func document(id, place, text string) *policies.Foreign {
 }
 
 func compile(t require.TestingT, text string) pdp.Program {
-	p, err := rego.Language{}.Compile(*document("d", "", text))
+	p, err := rego.New().Compile(*document("d", "", text))
 	require.NoError(t, err)
 	return p
 }
@@ -160,9 +160,13 @@ func TestBudget(t *testing.T) {
 		_, err = p.Decide(t.Context(), alice(t), noon)
 		require.ErrorContains(t, err, c.why)
 	}
+	none, err := rego.Language{}.Compile(*document("d", "", permits))
+	require.NoError(t, err)
+	_, err = none.Decide(t.Context(), alice(t), noon)
+	require.Error(t, err, "no budget is no free pass")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := compile(t, loop).Decide(ctx, alice(t), noon)
+	_, err = compile(t, loop).Decide(ctx, alice(t), noon)
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = compile(t, loop).Decide(t.Context(), alice(t), time.Time{})
 	require.ErrorContains(t, err, "no time is given")
@@ -186,13 +190,13 @@ func TestCompileErrors(t *testing.T) {
 		"one of thirty": {"package site\ndecision := {}\n" + many(30), "and 10 more"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := rego.Language{}.Compile(*document("d", "", c.text))
+			_, err := rego.New().Compile(*document("d", "", c.text))
 			require.ErrorContains(t, err, c.want)
 		})
 	}
-	_, err := rego.Language{}.Compile(policies.Foreign{Format: "rego/2"})
+	_, err := rego.New().Compile(policies.Foreign{Format: "rego/2"})
 	require.ErrorContains(t, err, "rego/2")
-	_, err = rego.Language{}.Compile(*document("d", "", strings.Repeat("#", 2<<20)))
+	_, err = rego.New().Compile(*document("d", "", strings.Repeat("#", 2<<20)))
 	require.ErrorContains(t, err, "are the most")
 }
 
@@ -237,7 +241,7 @@ func engine(t *testing.T, bans []*policies.Rule, nodes ...policies.Node) *pdp.En
 	t.Helper()
 	e := pdp.New(pdp.Options{
 		Clock:     func() time.Time { return noon },
-		Languages: map[string]pdp.Language{rego.Format: rego.Language{}},
+		Languages: map[string]pdp.Language{rego.Format: rego.New()},
 	})
 	set := &policies.PolicySet{
 		Header:   policies.Header{ID: policies.PAPID("default"), Place: "V", PAP: "default", Combining: policies.FirstApplicable},

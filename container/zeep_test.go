@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,13 +31,14 @@ func TestZeep(t *testing.T) {
 	}
 	roots := filepath.Join(dir, "ca.pem")
 	require.NoError(t, os.WriteFile(roots, bundle, 0o644))
-	arguments := []string{
-		"../.ci/interop/client.py", "--wsdl", s.url + "/services/sleepyAdd?wsdl", "--ca", roots,
-		"--method", "add", "--parameter", "a=-1", "--parameter", "b=3", "--parameter", "seconds=0", "--file", "result", "--contains", "2",
-		"--slow-method", "add", "--slow-parameter", "a=1", "--slow-parameter", "b=3", "--slow-parameter", "seconds=300",
-		"--account", "grid", "--too-much", "7000",
-	}
-	for name, extra := range map[string][]string{"proxy": {"--credential", filepath.Join(dir, "proxy.pem")}, "anonymous": nil} {
+	arguments := []string{"../.ci/interop/client.py", "--wsdl", s.url + "/services/sleepyAdd?wsdl", "--ca", roots, "--account", "grid", "--too-much", "7000"}
+	add := []string{"--method", "add", "--parameter", "a=-1", "--parameter", "b=3", "--parameter", "seconds=0", "--file", "result", "--contains", "2"}
+	slow := []string{"--slow-method", "add", "--slow-parameter", "a=1", "--slow-parameter", "b=3", "--slow-parameter", "seconds=300"}
+	for name, extra := range map[string][]string{
+		"proxy":           slices.Concat(add, slow, []string{"--credential", filepath.Join(dir, "proxy.pem")}),
+		"anonymous":       slices.Concat(add, slow),
+		"nothing to send": slices.Concat(add, []string{"--slow-method", "burn"}),
+	} {
 		out, err := exec.Command(python, append(arguments, extra...)...).CombinedOutput()
 		require.NoError(t, err, "%s:\n%s", name, out)
 		t.Logf("%s:\n%s", name, out)

@@ -388,4 +388,13 @@ func TestSleepyAdd(t *testing.T) {
 	require.Equal(t, fmt.Sprintln(-1000000000000000+42), string(result))
 }
 
+// TestInteropService keeps the service of the interoperability test well-formed.
+func TestInteropService(t *testing.T) {
+	text, err := os.ReadFile("../../.ci/interop/services/id/service.yaml")
+	require.NoError(t, err)
+	s, err := service.Parse("service.yaml", text)
+	require.NoError(t, err)
+	require.Len(t, s.Methods, 2)
+}
+
 func errOf(_ *service.Deployed, err error) error { return err }

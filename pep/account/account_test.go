@@ -535,8 +535,12 @@ func BenchmarkMap(b *testing.B) {
 	f, err := ParseFile([]byte(accounts))
 	require.NoError(b, err)
 	path := filepath.Join(b.TempDir(), "map")
-	require.NoError(b, os.WriteFile(path, []byte(`"/O=x/CN=ann" ann`), 0o644))
-	m, err := NewMapper(b.Context(), Config{Directory: f, AccountMap: path})
+	var text strings.Builder
+	for i := range 10000 {
+		fmt.Fprintf(&text, "\"/O=x/CN=person %d\" ann\n", i)
+	}
+	require.NoError(b, os.WriteFile(path, []byte(text.String()+`"/O=x/CN=ann" ann`), 0o644))
+	m, err := NewMapper(b.Context(), Config{Directory: f, AccountMap: path, Shared: []string{"ann"}})
 	require.NoError(b, err)
 	r := caller(b, "/O=x/CN=ann")
 	b.ReportAllocs()

@@ -40,14 +40,14 @@ func (m *Mapper) check(ctx context.Context, next *maps) error {
 	var problems []error
 	owners := map[string]authz.DN{}
 	uids := map[uint32]string{}
-	for _, e := range next.accounts {
+	for _, e := range next.accounts.entries {
 		if err := m.checkAccount(ctx, &e, owners, uids); err != nil {
 			problems = append(problems, fmt.Errorf("%s:%d: %w", m.config.AccountMap, e.Line, err))
 		}
 		m.warnUnusable(m.config.AccountMap, &e)
 	}
 	seen := map[string]bool{}
-	for _, e := range next.groups {
+	for _, e := range next.groups.entries {
 		m.warnUnusable(m.config.GroupMap, &e)
 		for _, name := range e.Values {
 			if seen[name] {

@@ -38,21 +38,22 @@ var (
 // Choose applies Argus's rules (argus.md 5.5): the login comes from the first
 // line for the name or for the primary FQAN, never for another FQAN.
 func Choose(accounts, groups []Entry, id Identity, prefer Preference) (Choice, error) {
-	byName := slices.IndexFunc(accounts, func(e Entry) bool { return e.isName(id.Name) })
-	byFQAN := slices.IndexFunc(accounts, func(e Entry) bool { return e.isPattern(id.Primary) })
-	line := byName
-	if line < 0 || !prefer.DNForLogin && byFQAN >= 0 {
-		line = byFQAN
+	return choose(newIndex(accounts), newIndex(groups), id, prefer)
+}
+
+func choose(accounts, groups *index, id Identity, prefer Preference) (Choice, error) {
+	byName, byFQAN := accounts.named(id.Name), accounts.matching(id.Primary)
+	lines := byFQAN
+	if len(byFQAN) == 0 || prefer.DNForLogin && len(byName) > 0 {
+		lines = byName
 	}
-	if line < 0 {
+	if len(lines) == 0 {
 		return Choice{}, errNoLogin
 	}
-	c := Choice{Login: accounts[line].Values[0], Line: accounts[line].Line}
-	named := collect(groups, func(e Entry) bool { return e.isName(id.Name) })
-	primary := collect(groups, func(e Entry) bool { return e.isPattern(id.Primary) })
-	others := collect(groups, func(e Entry) bool {
-		return slices.ContainsFunc(id.FQANs, func(f authz.FQAN) bool { return f != id.Primary && e.isPattern(f) })
-	})
+	line := &accounts.entries[lines[0]]
+	c := Choice{Login: line.Values[0], Line: line.Line}
+	named, primary := groups.values(groups.named(id.Name)), groups.values(groups.matching(id.Primary))
+	others := groups.values(groups.matching(slices.DeleteFunc(slices.Clone(id.FQANs), func(f authz.FQAN) bool { return f == id.Primary })...))
 	if prefer.DNForGroup {
 		c.Groups = slices.Concat(named, primary, others)
 	} else {
@@ -64,25 +65,59 @@ func Choose(accounts, groups []Entry, id Identity, prefer Preference) (Choice, e
 	return c, nil
 }
 
-func (e *Entry) isName(d authz.DN) bool { return e.name.Equal(d) }
-
-func (e *Entry) isPattern(f authz.FQAN) bool {
-	return e.pattern != nil && f != authz.FQAN{} && e.pattern.matches(f)
+// index finds the lines of a map file, of which many are for names and few for
+// patterns, without walking through it.
+type index struct {
+	entries  []Entry
+	names    map[string][]int // lines by key of the name, in order
+	patterns []int            // the other lines, in order
 }
 
-// collect returns the values of all lines that match, in the order of the
-// file, each once.
-func collect(entries []Entry, match func(Entry) bool) []string {
-	var all []string
-	for _, e := range entries {
-		if !match(e) {
-			continue
+func newIndex(entries []Entry) *index {
+	x := &index{entries: entries, names: map[string][]int{}}
+	for i := range entries {
+		if e := &entries[i]; e.pattern != nil {
+			x.patterns = append(x.patterns, i)
+		} else if !e.name.IsZero() {
+			x.names[e.name.Key()] = append(x.names[e.name.Key()], i)
 		}
-		for _, v := range e.Values {
+	}
+	return x
+}
+
+func (x *index) named(d authz.DN) []int {
+	if d.IsZero() {
+		return nil
+	}
+	return x.names[d.Key()]
+}
+
+// matching returns the lines whose pattern matches one of the FQANs.
+func (x *index) matching(fqans ...authz.FQAN) []int {
+	var lines []int
+	for _, i := range x.patterns {
+		if slices.ContainsFunc(fqans, x.entries[i].isPattern) {
+			lines = append(lines, i)
+		}
+	}
+	return lines
+}
+
+// values returns the values of those lines, each once.
+func (x *index) values(lines []int) []string {
+	var all []string
+	for _, i := range lines {
+		for _, v := range x.entries[i].Values {
 			if !slices.Contains(all, v) {
 				all = append(all, v)
 			}
 		}
 	}
 	return all
+}
+
+func (e *Entry) isName(d authz.DN) bool { return e.name.Equal(d) }
+
+func (e *Entry) isPattern(f authz.FQAN) bool {
+	return e.pattern != nil && f != authz.FQAN{} && e.pattern.matches(f)
 }

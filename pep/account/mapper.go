@@ -48,7 +48,7 @@ type Mapper struct {
 
 // maps are the map files as last read.
 type maps struct {
-	accounts, groups []Entry
+	accounts, groups *index
 	stamps           [2]stamp
 }
 
@@ -99,7 +99,7 @@ func (m *Mapper) Map(ctx context.Context, r *authz.Request) (authz.Account, erro
 	}
 	m.refresh(ctx)
 	maps := m.maps.Load()
-	choice, err := Choose(maps.accounts, maps.groups, id, m.config.Prefer)
+	choice, err := choose(maps.accounts, maps.groups, id, m.config.Prefer)
 	if errors.Is(err, errNoLogin) {
 		return m.community(ctx, r, id)
 	}
@@ -242,21 +242,33 @@ func (m *Mapper) load(ctx context.Context) error {
 	if before := m.maps.Load(); before != nil && before.stamps == next.stamps {
 		return nil
 	}
-	for i, into := range []*[]Entry{&next.accounts, &next.groups} {
-		if paths[i] == "" {
-			continue
-		}
-		text, err := guard.ReadFile(paths[i])
+	for i, into := range []**index{&next.accounts, &next.groups} {
+		entries, err := readMapFile(paths[i])
 		if err != nil {
-			return fmt.Errorf("account map: %w", err)
+			return err
 		}
-		if *into, err = ParseMapFile(text); err != nil {
-			return fmt.Errorf("%s: %w", paths[i], err)
-		}
+		*into = newIndex(entries)
 	}
 	if err := m.check(ctx, next); err != nil {
 		return err
 	}
 	m.maps.Store(next)
 	return nil
+}
+
+// readMapFile reads a map file that only root or we may be able to change. No
+// path is an empty file.
+func readMapFile(path string) ([]Entry, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := guard.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("account map: %w", err)
+	}
+	entries, err := ParseMapFile(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return entries, nil
 }

@@ -63,7 +63,9 @@ func (h HTTP) run(ctx context.Context, ready func()) error {
 	case <-ctx.Done():
 	}
 	err := h.shutdown(s)
-	<-served // http.ErrServerClosed, whatever happened to requests
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
 

@@ -35,11 +35,20 @@ func TestNonsenseFromThePAP(t *testing.T) {
 		"bad ban": func(w http.ResponseWriter) {
 			fmt.Fprint(w, strings.Replace(good, `"edits":[`, `"edits":[{"ban":{"id":"b","pap":"default","names":[]}},`, 1))
 		},
-		"status 500":        func(w http.ResponseWriter) { w.WriteHeader(500); fmt.Fprint(w, good) },
-		"status 404":        func(w http.ResponseWriter) { w.WriteHeader(404); fmt.Fprint(w, good) },
-		"redirect":          func(w http.ResponseWriter) { w.Header().Set("Location", "/elsewhere"); w.WriteHeader(307) },
-		"unknown kind":      func(w http.ResponseWriter) { w.WriteHeader(403); fmt.Fprint(w, `{"kind":"new","message":"m"}`) },
-		"huge error":        func(w http.ResponseWriter) { w.WriteHeader(403); fmt.Fprint(w, strings.Repeat("x", 3<<20)) },
+		"status 500": func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError); fmt.Fprint(w, good) },
+		"status 404": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound); fmt.Fprint(w, good) },
+		"redirect": func(w http.ResponseWriter) {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		},
+		"unknown kind": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"kind":"new","message":"m"}`)
+		},
+		"huge error": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, strings.Repeat("x", 3<<20))
+		},
 		"connection is cut": func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	} {
 		asked := 0

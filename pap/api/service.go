@@ -11,7 +11,7 @@ import (
 // administration point. Package pap documents the methods.
 type Service interface {
 	Banner
-	Author
+	Writer
 	Keeper
 	Historian
 	Leader
@@ -25,8 +25,8 @@ type Banner interface {
 	Bans(ctx context.Context, pap string) ([]change.Ban, error)
 }
 
-// Author keeps the text of policies.
-type Author interface {
+// Writer keeps the text of policies.
+type Writer interface {
 	AddFile(ctx context.Context, r change.Request, pap string, f change.File, at change.At) (change.Result, error)
 	AddRule(ctx context.Context, r change.Request, pap string, rule change.Rule) (change.Result, error)
 	Replace(ctx context.Context, r change.Request, pap, id string, f change.File) (change.Result, error)

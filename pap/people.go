@@ -46,7 +46,7 @@ func (s *Service) RemovePersons(ctx context.Context, r change.Request, ids ...st
 // Persons returns all persons by their ids.
 func (s *Service) Persons(ctx context.Context) ([]change.Person, error) {
 	var persons []change.Person
-	err := s.read(ctx, func(r *records) error { persons = slices.Collect(r.persons()); return nil })
+	err := s.read(ctx, func(r *records) error { persons = slices.Collect(r.Persons()); return nil })
 	return persons, err
 }
 

@@ -95,7 +95,8 @@ func (r *records) Rows() iter.Seq[change.Row] {
 	return of(r.scan(spaceRows, ""), func(e change.Edit) change.Row { return *e.Row })
 }
 
-func (r *records) persons() iter.Seq[change.Person] {
+// Persons implements source.Records.
+func (r *records) Persons() iter.Seq[change.Person] {
 	return of(r.scan(spacePersons, ""), func(e change.Edit) change.Person { return *e.Person })
 }
 

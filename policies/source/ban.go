@@ -13,7 +13,8 @@ import (
 // Ban makes the rule that a ban stands for: deny if every name holds under any
 // of its readings, whatever the type and standing of the request's value. Its
 // place is the alias of its PAP: two PAPs may ban the same person under the same
-// id, and lifting the one must not lift the other.
+// id, and lifting the one must not lift the other. Made from records it follows
+// the links of persons: it refuses all identities of whom it names.
 func Ban(b change.Ban) (*policies.Rule, error) { return newMaker(nil).ban(b) }
 
 // banned is what most bans need, in one piece of memory: there may be a million.
@@ -36,7 +37,19 @@ func (m *maker) ban(b change.Ban) (*policies.Rule, error) {
 	if len(b.Names) == 0 {
 		return rule, fmt.Errorf("ban %s names nobody: it would refuse everybody", b.ID)
 	}
-	for _, name := range b.Names {
+	names := b.Names
+	if len(m.persons()) > 0 {
+		who, rest := whom(b.Names)
+		if others := m.persons().also(who); len(others) > 0 {
+			anyOf, err := m.anyIdentity(append([]identity{who}, others...))
+			if err != nil {
+				return rule, fmt.Errorf("ban %s: %w", b.ID, err)
+			}
+			rule.Target.AnyOf = append(rule.Target.AnyOf, anyOf)
+			names = rest
+		}
+	}
+	for _, name := range names {
 		anyOf, err := m.name(name, whole)
 		if err != nil {
 			return rule, fmt.Errorf("ban %s: %w", b.ID, err)

@@ -186,7 +186,7 @@ func (c *Copy) Bans(pap string) iter.Seq[change.Ban] {
 // Rows implements Records.
 func (c *Copy) Rows() iter.Seq[change.Row] { return maps.Values(c.rows) }
 
-// Persons yields the persons in any order.
+// Persons implements Records.
 func (c *Copy) Persons() iter.Seq[change.Person] { return maps.Values(c.persons) }
 
 // Unit implements Records.

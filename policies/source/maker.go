@@ -19,6 +19,7 @@ type maker struct {
 	rows        []change.Row
 	table       *spl.Table      // made when first used
 	library     []policies.Node // XACML documents, which others may refer to
+	known       people          // made when first used
 	errs        []error
 }
 
@@ -33,6 +34,17 @@ func newMaker(r Records) *maker {
 	return m
 }
 
+// persons are those of the records.
+func (m *maker) persons() people {
+	if m.known == nil {
+		m.known = people{}
+		if m.records != nil {
+			m.known = newPeople(m.records)
+		}
+	}
+	return m.known
+}
+
 func (m *maker) note(err error) {
 	if err != nil {
 		m.errs = append(m.errs, err)
@@ -44,7 +56,7 @@ func (m *maker) err() error { return errors.Join(m.errs...) }
 // unitKey names a unit among those of all PAPs.
 type unitKey struct{ pap, id string }
 
-// edits makes the edits for differences of bans and units.
+// edits makes the edits for differences of bans, units and persons.
 func (m *maker) edits(scope Scope, differences []change.Difference) []policies.Edit {
 	differing := map[unitKey]bool{}
 	for _, d := range differences {
@@ -64,7 +76,7 @@ func (m *maker) edits(scope Scope, differences []change.Difference) []policies.E
 			}
 		}
 	}
-	return append(removals, puts...)
+	return slices.Concat(removals, puts, m.personEdits(differences))
 }
 
 func banOf(d change.Difference) *change.Ban {

@@ -19,8 +19,8 @@
 // The PAP "admin" is left out, except from a snapshot made with Admin, which has
 // the bans and that PAP alone.
 //
-// Persons make no policies: enrichment adds the linked identities of a caller to
-// the request, where bans see them (DECISIONS 12).
+// A ban follows the links of persons (DECISIONS 14): its rule refuses every
+// identity of whom it names.
 package source
 
 import (
@@ -50,6 +50,8 @@ type Records interface {
 	Children(pap, parent string) iter.Seq[change.Unit]
 	// Rows yields the attribute names of the site's own.
 	Rows() iter.Seq[change.Row]
+	// Persons yields the persons in any order.
+	Persons() iter.Seq[change.Person]
 }
 
 // Scope picks the policies that are made.

@@ -197,6 +197,67 @@ func TestDocuments(t *testing.T) {
 	require.ErrorContains(t, err, `the document holds "other"`)
 }
 
+func person(id string, links ...string) change.Edit {
+	p := &change.Person{ID: id}
+	for _, l := range links {
+		name, value, _ := strings.Cut(l, "=")
+		p.Links = append(p.Links, change.Name{Attribute: name, Value: value})
+	}
+	return change.Edit{Person: p}
+}
+
+// refused renders the alternatives of the first ban's first disjunction.
+func refused(t *testing.T, s *policies.Snapshot) []string {
+	bans, _ := s.Root.Children.Find(policies.BansID)
+	var all []string
+	for r := range bans.(*policies.Policy).Rules.All() {
+		for _, way := range r.Target.AnyOf[0].AllOf {
+			text := ""
+			for _, m := range way.Matches {
+				text += " " + m.Value.Text()
+			}
+			all = append(all, text[1:])
+		}
+	}
+	return all
+}
+
+// A ban on one identity refuses the others of the same person, however it is
+// spelled, and from the moment that they are linked (DECISIONS 14).
+func TestBanFollowsLinks(t *testing.T) {
+	var c source.Copy
+	ada := person("p1", "subject=CN=Ada,O=Grid", "subject-issuer=/CN=CA", "oidc-issuer=https://iam/", "oidc-subject=42", "account=ada", "subject-issuer=/CN=half")
+	u, err := c.Apply(whole(pap("default", "V", true), ada, person("p2", "subject=/CN=Eve"), ban("default", "b", "/o=grid/cn=ada")))
+	require.NoError(t, err)
+	require.Equal(t, []string{"/o=grid/cn=ada", "p1", "https://iam/ 42", "ada"}, refused(t, u.Base))
+
+	have := u.Base
+	step := func(n uint64, e change.Edit) policies.Update {
+		next, err := c.Apply(change.Set{From: at(n), To: at(n + 1), Edits: []change.Edit{e}})
+		require.NoError(t, err)
+		have, err = have.Apply(next)
+		require.NoError(t, err)
+		return next
+	}
+	gone := person("p1")
+	gone.Remove = true
+	require.Nil(t, step(1, gone).Base)
+	require.Equal(t, []string{"/o=grid/cn=ada"}, refused(t, have))
+	require.Len(t, step(2, ada).Edits, 1)
+	require.Len(t, refused(t, have), 4)
+	require.Empty(t, step(3, person("p2", "account=eve")).Edits, "nobody banned")
+}
+
+// Two people of one name under different CAs are two people.
+func TestBanTellsIssuersApart(t *testing.T) {
+	var c source.Copy
+	b := ban("default", "b", "/CN=Ada")
+	b.Ban.Names = append(b.Ban.Names, change.Name{Attribute: "subject-issuer", Value: "/CN=Other CA"})
+	u, err := c.Apply(whole(pap("default", "V", true), person("p1", "subject=/CN=Ada", "subject-issuer=/CN=CA", "account=ada"), b))
+	require.NoError(t, err)
+	require.Equal(t, []string{"/CN=Ada"}, refused(t, u.Base))
+}
+
 // The edits of any change bring a follower to the tree that the records make
 // by themselves.
 func TestEditsComeToTheSame(t *testing.T) {
@@ -236,7 +297,13 @@ func dump(n policies.Node) []string {
 	case *policies.Policy:
 		lines = append(lines, n.ID+n.Place+n.Description)
 		for r := range n.Rules.All() {
-			lines = append(lines, fmt.Sprint(r.ID, r.Place, r.Effect, r.Target.AnyOf[0].AllOf[0].Matches[0].Value.Text()))
+			line := fmt.Sprint(r.ID, r.Place, r.Effect)
+			for _, all := range r.Target.AnyOf[0].AllOf {
+				for _, m := range all.Matches {
+					line += " " + m.Value.Text()
+				}
+			}
+			lines = append(lines, line)
 		}
 	}
 	for i, l := range lines { // targets are compared by what they say
@@ -263,7 +330,7 @@ func (h *history) place() string { return h.pick("A", "G", "M", "T", "k", "z") }
 
 func (h *history) edit() []change.Edit {
 	alias := h.pick("default", "ngi", "admin")
-	switch h.pick("ban", "un-ban", "resource", "action", "rule", "rule", "move", "text", "remove", "enable") {
+	switch h.pick("ban", "un-ban", "resource", "action", "rule", "rule", "move", "text", "remove", "enable", "person", "person") {
 	case "ban":
 		return []change.Edit{ban(h.pick("default", "ngi"), h.pick("b1", "b2", "b3"), "/CN="+h.pick("x", "y"))}
 	case "un-ban":
@@ -285,6 +352,10 @@ func (h *history) edit() []change.Edit {
 		return h.alter(func(u *change.Unit) { u.Text = strings.NewReplacer(`"a"`, `"b"`, `= b`, `= c`).Replace(u.Text) })
 	case "remove":
 		return h.remove()
+	case "person":
+		e := person("p", "subject=/CN="+h.pick("x", "y", "z"), "account=a")
+		e.Remove = rapid.Bool().Draw(h.r, "remove")
+		return []change.Edit{e}
 	}
 	return []change.Edit{pap("ngi", h.pick("A", "k"), rapid.Bool().Draw(h.r, "enabled"))}
 }

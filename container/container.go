@@ -10,6 +10,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container/service"
 	"github.com/gatehouse-authz/gatehouse/internal/soap"
 )
@@ -22,6 +23,7 @@ type Container struct {
 	limits   *limiter
 
 	mu      sync.Mutex
+	seen    authz.Revision       // the newest that the Decider told of
 	doubted map[string]time.Time // jobs that no rule applies to any more, since when
 }
 

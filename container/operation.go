@@ -55,6 +55,7 @@ func (c *Container) submit(r *http.Request, s *service.Deployed, o order) (soap.
 	if err != nil {
 		return nil, c.jobFault(s.Name, nil, err)
 	}
+	c.catchUp(r.Context(), &j)
 	return c.answer(r, s, "submit", j)
 }
 

@@ -154,9 +154,13 @@ func (mapping) Fulfill(ctx context.Context, _ *authz.Request, _ authz.Obligation
 type trail struct {
 	mu      sync.Mutex
 	records []authz.Record
+	hook    func(authz.Record) // set before the first record
 }
 
 func (t *trail) Record(_ context.Context, rec authz.Record) error {
+	if t.hook != nil {
+		t.hook(rec)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.records = append(t.records, rec)
@@ -312,6 +316,7 @@ func (s *site) listen(verifier *gsi.Verifier) {
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	container.Secure(server)
+	server.WriteTimeout = 300 * time.Millisecond // of a server that does not know about long answers
 	s.url = "https://" + listener.Addr().String()
 	served := make(chan struct{})
 	go func() {

@@ -2,7 +2,10 @@ package container_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http/httptrace"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -303,4 +306,53 @@ func TestPolicyGapDoesNotKillJobs(t *testing.T) {
 	require.False(t, cancelled())
 	now = now.Add(2 * time.Minute)
 	require.True(t, cancelled())
+}
+
+// TestBanBetweenDecisionAndRegistration: the jobs are judged again while one
+// that was just permitted is not yet among them.
+func TestBanBetweenDecisionAndRegistration(t *testing.T) {
+	s := newSite(t)
+	user := s.user("Ann")
+	dn, err := user.DN()
+	require.NoError(t, err)
+	s.trail.hook = func(rec authz.Record) {
+		if rec.Event == authz.EventJob && rec.Message == "registered" {
+			s.script.set(refuse(dn))
+			time.Sleep(100 * time.Millisecond) // Watch finds nothing to cancel
+		}
+	}
+	j, err := s.client(user).submit("", "add", "a", "1", "b", "2", "seconds", "300")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		record, err := s.jobs.Find(t.Context(), get(j, "session"))
+		require.NoError(t, err)
+		return record.State == job.Cancelled
+	}, 5*time.Second, 5*time.Millisecond)
+}
+
+// TestDownloadOutlastsTheServersPatience: a client that goes on reading gets
+// the whole file, however long it takes.
+func TestDownloadOutlastsTheServersPatience(t *testing.T) {
+	s := newSite(t, func(c *container.Config) { c.Wall = time.Hour })
+	ann := s.client(s.user("Ann"))
+	j, err := ann.submit("", "add", "a", "1", "b", "2", "seconds", "0")
+	require.NoError(t, err)
+	session := get(j, "session")
+	ann.reach(session, job.Done)
+	const size = 8 << 20
+	require.NoError(t, os.WriteFile(filepath.Join(s.sandboxes, session[:2], session, "large"), make([]byte, size), 0o644))
+	res, err := ann.HTTP.Get(get(j, "sandbox") + "large")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	n, buffer := 0, make([]byte, 1<<20)
+	for {
+		m, err := io.ReadFull(res.Body, buffer)
+		n += m
+		time.Sleep(100 * time.Millisecond)
+		if err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			break
+		}
+	}
+	require.Equal(t, size, n)
 }

@@ -53,6 +53,10 @@ func (c *Container) follow(ctx context.Context, changes chan<- struct{}) {
 			continue
 		}
 		at = next
+		// Before the jobs are enumerated: see catchUp.
+		c.mu.Lock()
+		c.seen = next
+		c.mu.Unlock()
 		select {
 		case changes <- struct{}{}:
 		default:
@@ -83,6 +87,21 @@ func (c *Container) Rejudge(ctx context.Context) error {
 	c.doubted = doubts.since
 	c.mu.Unlock()
 	return nil
+}
+
+// catchUp judges a job that was just registered, if the policies have changed
+// since it was permitted: the jobs may have been judged again without it.
+// Either they were enumerated after it was registered, or seen is newer than
+// its decision by now.
+func (c *Container) catchUp(ctx context.Context, j *job.Job) {
+	c.mu.Lock()
+	seen, decided := c.seen, j.Granted.Revision
+	c.mu.Unlock()
+	if seen == (authz.Revision{}) || seen.Lineage == decided.Lineage && seen.Number <= decided.Number {
+		return
+	}
+	// The client may be gone; its job is not.
+	c.rejudge(context.WithoutCancel(ctx), j, &doubts{since: map[string]time.Time{}})
 }
 
 // parallel is how many jobs are judged at once: cancellations that arrive

@@ -92,7 +92,7 @@ func permitOverrides(c *container, f *frame, side views) outcome {
 // of the children evaluated until then whose decision it is.
 func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect) outcome {
 	mark := len(f.duties)
-	t, both := tally{first: notApplicable}, false
+	t := tally{first: notApplicable}
 	for it := c.children.candidates(f); ; {
 		ch := it.next(f)
 		if ch == nil {
@@ -110,14 +110,11 @@ func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect
 				t.first = o
 			}
 		case o.decision == authz.Indeterminate:
-			both = both || o.extent == authz.ExtentDenyPermit
 			t.add(o)
 		}
 	}
 	strong, weak := extentOf(stronger), extentOf(weaker)
 	switch {
-	case both:
-		return t.uncertain(authz.ExtentDenyPermit)
 	case t.extent&strong != 0 && (t.extent&weak != 0 || t.first.decision == weaker):
 		return t.uncertain(authz.ExtentDenyPermit)
 	case t.extent&strong != 0:

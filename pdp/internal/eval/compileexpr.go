@@ -253,7 +253,10 @@ func (c *compilation) variable(e *policies.VariableName) *expression {
 	if x == nil || x.value == nil {
 		return nil
 	}
-	return &expression{typ: x.value.typ, at: e.Position, constant: x.value.constant, eval: x.eval}
+	if x.value.constant != nil {
+		return constantExpression(x.value.typ, e.Position, *x.value.constant)
+	}
+	return &expression{typ: x.value.typ, at: e.Position, eval: x.eval}
 }
 
 // define compiles a variable when it is first met, which may be before its

@@ -1,0 +1,151 @@
+package eval_test
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/pdp/internal/eval"
+	"github.com/gatehouse-authz/gatehouse/policies"
+)
+
+var someNow = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// agree makes policies and requests with the dice, and compares the engine with
+// the naive evaluator: over the policies, and over them after edits, compiled
+// from what was there before.
+func agree(t require.TestingT, c *eval.Compiler, dice func(n int) int) (cases int) {
+	g := &generator{dice: dice, now: someNow}
+	s := g.snapshot()
+	var before *eval.Program
+	for range 3 {
+		p, err := c.Compile(s, before)
+		require.NoError(t, err)
+		for range 3 {
+			compare(t, s, p, g.request())
+			cases++
+		}
+		if s, err = s.Apply(g.update(s)); err != nil {
+			require.NoError(t, err)
+		}
+		before = p
+	}
+	return cases
+}
+
+func compare(t require.TestingT, s *policies.Snapshot, p *eval.Program, r *authz.Request) {
+	want := naively(s, r, someNow)
+	got := p.Decide(context.Background(), r, someNow)
+	have := result{got.Decision.String(), got.Extent.String(), got.Obligations, got.Advice}
+	if same(want, have) && got.Permitted() == (want.decision == "Permit") {
+		return
+	}
+	explanation, _ := json.MarshalIndent(p.Explain(context.Background(), r, someNow), "", " ")
+	require.Equal(t, want, have, "request %+v\n%s", r.Attributes, explanation)
+	require.FailNow(t, "they differ")
+}
+
+func same(a, b result) bool {
+	return a.decision == b.decision && a.extent == b.extent && sameDuties(a.obligations, b.obligations) && sameDuties(a.advice, b.advice)
+}
+
+func sameDuties(a, b []authz.Obligation) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].ID != b[i].ID || len(a[i].Assignments) != len(b[i].Assignments) {
+			return false
+		}
+		for j, x := range a[i].Assignments {
+			y := b[i].Assignments[j]
+			if x.ID != y.ID || x.Category != y.Category || x.Issuer != y.Issuer || !x.Value.Equal(y.Value) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// TestEngineAgreesWithTheSpecification runs 20,000 cases, or a million and more
+// with GATEHOUSE_LONG=1; GATEHOUSE_SEED gives the seed that a failure names.
+func TestEngineAgreesWithTheSpecification(t *testing.T) {
+	want, seed := 20_000, uint64(42)
+	if os.Getenv("GATEHOUSE_LONG") != "" {
+		want, seed = 1_100_000, uint64(time.Now().UnixNano())
+	}
+	if testing.Short() {
+		want = 2_000
+	}
+	if s := os.Getenv("GATEHOUSE_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+	}
+	began := time.Now()
+	c := eval.NewCompiler(nil)
+	cases := 0
+	for ; cases < want; seed++ {
+		r := rand.New(rand.NewPCG(seed, seed))
+		if !t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) { cases += agree(t, c, r.IntN) }) {
+			t.Fatalf("GATEHOUSE_SEED=%d shows the case", seed)
+		}
+	}
+	t.Logf("%d cases up to seed %d in %s", cases, seed, time.Since(began).Round(time.Millisecond))
+}
+
+func TestEngineAgreesShrinking(t *testing.T) {
+	c := eval.NewCompiler(nil)
+	rapid.Check(t, func(t *rapid.T) {
+		agree(t, c, func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "die") })
+	})
+}
+
+func FuzzEngineAgrees(f *testing.F) {
+	f.Add([]byte("seed of nothing in particular"))
+	c := eval.NewCompiler(nil)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rest := rand.New(rand.NewPCG(uint64(len(data)), 1))
+		agree(t, c, func(n int) int {
+			if len(data) < 2 {
+				return rest.IntN(n)
+			}
+			v := int(binary.LittleEndian.Uint16(data)) % n
+			data = data[2:]
+			return v
+		})
+	})
+}
+
+// What is merely presented never turns a refusal into a permit.
+func TestPresentedNeverHelps(t *testing.T) {
+	c := eval.NewCompiler(nil)
+	permits := 0
+	for seed := range uint64(3_000) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		g := &generator{dice: r.IntN, now: someNow}
+		p, err := c.Compile(g.snapshot(), nil)
+		require.NoError(t, err)
+		request := g.request()
+		var alone authz.Request
+		for _, a := range request.Attributes {
+			if a.Standing == authz.Verified {
+				alone.Attributes = append(alone.Attributes, a)
+			}
+		}
+		if p.Decide(context.Background(), request, someNow).Permitted() {
+			permits++
+			require.True(t, p.Decide(context.Background(), &alone, someNow).Permitted(), "seed %d", seed)
+		}
+	}
+	require.Greater(t, permits, 100)
+}

@@ -42,6 +42,8 @@ type Follower struct {
 	disk *disk
 	// newest is the newest revision that was ever here, in the copy or in force.
 	newest authz.Revision
+	// offered is the last base that was given, and to whom.
+	offered offer
 	// asked: the PAP has been asked once, or could not be.
 	asked bool
 	// fresh are the sets taken since the copy was last written down.
@@ -54,6 +56,9 @@ type Follower struct {
 	reported  progress // as the PAP knows
 	at        time.Time
 }
+
+// offer is a base given to a caller at a revision.
+type offer struct{ after, to authz.Revision }
 
 // NewFollower returns a Follower that starts with the copy on disk, if there is
 // a good one. A damaged copy is set aside and reported to the log; only a
@@ -162,6 +167,14 @@ func (f *Follower) standing(ctx context.Context, after authz.Revision) (policies
 			return policies.Update{}, false
 		}
 	}
+	// A caller who comes again for what it was just given cannot use it. The
+	// PAP may have something better: a bad policy must not hold up a ban.
+	now := offer{after, f.copy.Revision()}
+	if f.offered == now {
+		f.offered = offer{}
+		return policies.Update{}, false
+	}
+	f.offered = now
 	base, err := source.Snapshot(f.copy, source.Everyone, f.copy.Revision())
 	if err != nil {
 		f.failed(fmt.Errorf("no policy can be made from the copy at %s: %w", f.copy.Revision(), err))

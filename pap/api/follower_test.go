@@ -538,3 +538,41 @@ func TestFollowerWithoutRight(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorIs(t, f.Trouble(), api.ErrRefused)
 }
+
+// ⚿ A revision that a decision point cannot compile does not hold up the ban
+// after it.
+func TestUnusableRevisionHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	f := s.follower("one", "copy")
+	base, err := f.Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	bad := s.ban(1).Revision
+	u, err := f.Next(bg, base.To)
+	require.NoError(t, err)
+	require.Equal(t, bad, u.To)
+	require.Nil(t, u.Base)
+	u, err = f.Next(bg, base.To) // it could not be used: perhaps as a base
+	require.NoError(t, err)
+	require.Equal(t, bad, u.To)
+	require.NotNil(t, u.Base)
+
+	next := make(chan policies.Update, 1)
+	go func() {
+		u, _ := f.Next(bg, base.To) // nor so
+		next <- u
+	}()
+	select {
+	case u := <-next:
+		t.Fatalf("revision %s again, and again", u.To)
+	case <-time.After(100 * time.Millisecond):
+	}
+	good := s.ban(2).Revision
+	select {
+	case u = <-next:
+		require.Equal(t, good, u.To)
+		require.NotNil(t, u.Base)
+	case <-time.After(5 * time.Second):
+		t.Fatal("the ban did not come")
+	}
+}

@@ -95,3 +95,28 @@ func TestSilentPAP(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(start), 2*time.Second)
 }
+
+// A change whose answer was lost on the way is sent to the next address, and is
+// done once.
+func TestLostAnswerIsNoSecondChange(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	over := s.over("alice")
+	lossy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		forward := r.Clone(r.Context())
+		forward.URL.Scheme, forward.URL.Host, forward.RequestURI = "https", s.address, ""
+		if answer, err := over.Do(forward); err == nil {
+			_ = answer.Body.Close()
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	defer lossy.Close()
+	c, err := api.NewClient(over, lossy.URL, s.url())
+	require.NoError(t, err)
+	r, err := c.AddFile(bg, change.Request{}, "default", change.File{Name: "f", Text: policy}, change.At{})
+	require.NoError(t, err)
+	require.True(t, r.Repeated, "the first address had done it")
+	units, err := c.Units(bg, "default")
+	require.NoError(t, err)
+	require.Len(t, units, 3)
+}

@@ -137,12 +137,12 @@ func (c *Container) status(r *http.Request, s *service.Deployed, id string) (soa
 }
 
 func (c *Container) cancel(r *http.Request, s *service.Deployed, id string) (soap.Body, error) {
-	j, outcome, err := c.permitted(r, s, profile.ActionTerminate, id)
+	_, outcome, err := c.permitted(r, s, profile.ActionTerminate, id)
 	if err != nil {
 		return nil, err
 	}
 	by := callerOf(r).name()
-	j, err = c.config.Jobs.Cancel(r.Context(), id, job.Cancellation{By: by, Why: "cancelled by " + by, Decision: outcome.ID})
+	j, err := c.config.Jobs.Cancel(r.Context(), id, job.Cancellation{By: by, Why: "cancelled by " + by, Decision: outcome.ID})
 	if err != nil {
 		return nil, c.conflict(r, s, id, outcome, err)
 	}

@@ -54,8 +54,7 @@ func (l *Launched) Open(ctx context.Context, s Session, path string) (*os.File, 
 	}
 	info, err := result.File.Stat()
 	if err != nil || !plain(info) {
-		result.File.Close()
-		return nil, Entry{}, ErrPath
+		return nil, Entry{}, errors.Join(ErrPath, result.File.Close())
 	}
 	entry.Size, entry.Modified = info.Size(), info.ModTime().UTC()
 	return result.File, entry, nil

@@ -91,8 +91,7 @@ func (l *Local) Open(_ context.Context, s Session, path string) (*os.File, Entry
 	}
 	opened, err := f.Stat()
 	if err != nil || !plain(opened) || !os.SameFile(seen, opened) {
-		f.Close()
-		return nil, Entry{}, ErrPath
+		return nil, Entry{}, errors.Join(ErrPath, f.Close())
 	}
 	return f, describe(opened), nil
 }
@@ -139,7 +138,7 @@ func (l *Local) enter(s Session, path string) (*os.Root, error) {
 	for _, name := range names {
 		next, err := step(at, name)
 		if at != l.root {
-			at.Close()
+			err = errors.Join(err, at.Close())
 		}
 		if err != nil {
 			return nil, err
@@ -163,8 +162,7 @@ func step(at *os.Root, name string) (*os.Root, error) {
 	}
 	landed, err := next.Stat(".")
 	if err != nil || !os.SameFile(seen, landed) {
-		next.Close()
-		return nil, ErrPath
+		return nil, errors.Join(ErrPath, next.Close())
 	}
 	return next, nil
 }

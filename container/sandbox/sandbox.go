@@ -87,7 +87,7 @@ func Clean(path string) (string, error) {
 		return "", fmt.Errorf("%w: %q holds characters that no path here may hold", ErrName, path)
 	}
 	if !filepath.IsLocal(path) || filepath.Clean(path) != path || path == "." {
-		return "", fmt.Errorf("%w: %q: want names separated by /, without . and ..", ErrName, path)
+		return "", fmt.Errorf("%w: %q: want names separated by /, none of them . or .. alone", ErrName, path)
 	}
 	return path, nil
 }

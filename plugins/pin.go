@@ -34,19 +34,40 @@ func pin(c Config, dir string) (string, error) {
 	if err := copyProgram(program, c.Path); err != nil {
 		return "", err
 	}
+	return program, c.verify(program)
+}
+
+// Check returns what would keep the plug-in from being started as far as can be
+// told without running it: a bad configuration, [ErrUntrusted], [ErrChecksum].
+func (c Config) Check() error {
+	c, err := c.checked()
+	if err != nil {
+		return err
+	}
+	if err := trust(c.Path); err != nil {
+		return fmt.Errorf("plug-in %s: %w", c.Name, err)
+	}
+	if err := c.verify(c.Path); err != nil {
+		return fmt.Errorf("plug-in %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// verify compares the checksum of the file at the path.
+func (c Config) verify(path string) error {
 	want, err := hex.DecodeString(c.SHA256)
 	if err != nil {
-		return "", err
+		return err
 	}
-	ok, err := (&plugin.SecureConfig{Checksum: want, Hash: sha256.New()}).Check(program)
+	ok, err := (&plugin.SecureConfig{Checksum: want, Hash: sha256.New()}).Check(path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !ok {
-		return "", fmt.Errorf("%s: %w: its SHA-256 is not %s; if you replaced it, put the new checksum into the configuration",
+		return fmt.Errorf("%s: %w: its SHA-256 is not %s; if you replaced it, put the new checksum into the configuration",
 			c.Path, ErrChecksum, c.SHA256)
 	}
-	return program, nil
+	return nil
 }
 
 func copyProgram(to, from string) (err error) {

@@ -345,13 +345,16 @@ func TestNotTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.spoil(t)
-			_, err := host(t).Enricher(plugins.Config{Name: "p", Path: program, SHA256: digest, Args: []string{"well"}})
+			config := plugins.Config{Name: "p", Path: program, SHA256: digest, Args: []string{"well"}}
+			_, err := host(t).Enricher(config)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, c.text)
+			require.ErrorIs(t, config.Check(), c.want)
 		})
 	}
 	e, err := host(t).Enricher(plugins.Config{Name: "p", Path: program, SHA256: digest, Args: []string{"well"}})
 	require.NoError(t, err, "the control: the same program, put right")
+	require.NoError(t, plugins.Config{Name: "p", Path: program, SHA256: digest}.Check())
 	require.NoError(t, e.Enrich(t.Context(), calm()))
 }
 
@@ -392,6 +395,7 @@ func TestConfig(t *testing.T) {
 		change(&c)
 		_, err := host(t).Enricher(c)
 		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, c.Check(), want)
 	}
 	h := host(t)
 	_, err := h.Enricher(good)

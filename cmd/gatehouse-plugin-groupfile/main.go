@@ -16,6 +16,10 @@ func main() {
 	path := flag.String("file", "", "the group file, an absolute path")
 	attribute := flag.String("attribute", groupfile.DefaultAttribute, "the attribute id under which groups are added")
 	flag.Parse()
+	if *path == "" {
+		fmt.Fprintln(os.Stderr, "gatehouse-plugin-groupfile: which group file? give -file")
+		os.Exit(1)
+	}
 	groups, err := groupfile.Open(*path, *attribute)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gatehouse-plugin-groupfile: -file:", err)

@@ -87,8 +87,8 @@ func (s *service) up() {
 func (s *service) kill() {
 	s.t.Helper()
 	require.NoError(s.t, s.process.Process.Kill())
-	_, err := s.process.Process.Wait()
-	require.NoError(s.t, err)
+	err := s.process.Wait()
+	require.ErrorContains(s.t, err, "killed", "it must have served until then: %s", &s.stderr)
 }
 
 // down ends every job that is left, then the launcher, politely.

@@ -37,12 +37,8 @@ func Listen(path string, peers []uint32) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("launcher socket %s: something else is there: remove it", path)
 	}
 	if err == nil {
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("launcher socket %s: another launcher answers there", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("launcher socket: %w", err)
+		if err := removeDead(path); err != nil {
+			return nil, err
 		}
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -54,6 +50,24 @@ func Listen(path string, peers []uint32) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("launcher socket: %w", err)
 	}
 	return l, nil
+}
+
+// removeDead removes a socket at which nobody listens any more. A child that a
+// killed launcher was just forking has a copy of its listener until the
+// child's execve: so ask more than once.
+func removeDead(path string) error {
+	for range 200 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("launcher socket: %w", err)
+			}
+			return nil
+		}
+		c.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("launcher socket %s: another launcher answers there", path)
 }
 
 func handOver(path string, peers []uint32) error {

@@ -182,6 +182,12 @@ func TestDamagedRecordIsAnErrorNotAnAnswer(t *testing.T) {
 	require.NotErrorIs(t, err, launch.ErrNoJob)
 	_, err = s.run(alice, o)
 	require.Error(t, err, "nor is it run again")
+	_, err = s.warden.Jobs(t.Context())
+	require.ErrorContains(t, err, launch.Tag(o.Job), "a list without it would say that it is gone")
+	s.reopen() // and the others are still served
+	other := s.script("y", "exit 4")
+	s.start(alice, other)
+	require.Equal(t, 4, s.wait(other.Job).Code)
 	s.setRecord(o.Job, "claim", whole)
 }
 

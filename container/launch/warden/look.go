@@ -147,7 +147,9 @@ func (w *Warden) survivors(c claim, b begun) (bool, error) {
 	return len(list) > 0 || b.Job.alive(), err
 }
 
-// Jobs returns every job that was claimed and not yet reaped.
+// Jobs returns every job that was claimed and not yet reaped. When a job's
+// records cannot be read there is an error and no list: one with a job missing
+// would read as "that job is gone". All the others are looked at all the same.
 func (w *Warden) Jobs(ctx context.Context) ([]launch.Status, error) {
 	dir, err := os.Open(w.jobPath(""))
 	if err != nil {
@@ -159,17 +161,22 @@ func (w *Warden) Jobs(ctx context.Context) ([]launch.Status, error) {
 		return nil, fmt.Errorf("job records: %w", err)
 	}
 	var list []launch.Status
+	var bad error
 	for _, name := range names {
 		st, err := w.Status(ctx, name)
 		if errors.Is(err, launch.ErrNoJob) {
 			continue // made, but never claimed
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", launch.Tag(name), err)
+			bad = errors.Join(bad, fmt.Errorf("%s: %w", launch.Tag(name), err))
+			continue
 		}
 		if st.State != launch.Reaped {
 			list = append(list, st)
 		}
+	}
+	if bad != nil {
+		return nil, bad
 	}
 	return list, nil
 }

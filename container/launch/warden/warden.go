@@ -77,7 +77,8 @@ func Open(ctx context.Context, c Config) (*Warden, error) {
 	}
 	w.groups = chooseGroups(c.Groups)
 	if _, err := w.Jobs(ctx); err != nil {
-		return nil, errors.Join(err, w.Close())
+		// One job's damaged records must not keep the others from being served.
+		c.Log.ErrorContext(ctx, "cannot say what became of every job", "error", err)
 	}
 	return w, nil
 }
@@ -150,7 +151,7 @@ func (w *Warden) takeState() error {
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	for range 50 {
+	for range 200 {
 		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
 			w.lock = f
 			return nil

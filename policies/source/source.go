@@ -99,17 +99,18 @@ func Snapshot(r Records, scope Scope, at authz.Revision) (*policies.Snapshot, er
 }
 
 // Update makes the update of a scope that the differences amount to, where after are
-// the records as they are with them. It is a base when a PAP, a row or an XACML
-// document differs, edits otherwise, maybe none.
+// the records as they are with them: edits, maybe none, or a base when a row, an
+// XACML document, or more of a PAP than can be told by edits differs.
 func Update(after Records, scope Scope, from, to authz.Revision, differences []change.Difference) (policies.Update, error) {
 	u := policies.Update{From: from, To: to}
-	if structural(differences) {
+	m := newMaker(after)
+	paps, simple := m.papEdits(scope, differences)
+	if !simple || structural(differences) {
 		base, err := Snapshot(after, scope, to)
 		u.Base = base
 		return u, err
 	}
-	m := newMaker(after)
-	u.Edits = m.edits(scope, differences)
+	u.Edits = slices.Concat(paps, m.edits(scope, differences))
 	if err := m.err(); err != nil {
 		return policies.Update{}, err
 	}
@@ -120,7 +121,7 @@ func Update(after Records, scope Scope, from, to authz.Revision, differences []c
 func structural(differences []change.Difference) bool {
 	for _, d := range differences {
 		for _, e := range []*change.Edit{d.Was, d.Is} {
-			if e != nil && (e.PAP != nil || e.Row != nil || e.Unit != nil && isXACML(*e.Unit)) {
+			if e != nil && (e.Row != nil || e.Unit != nil && isXACML(*e.Unit)) {
 				return true
 			}
 		}

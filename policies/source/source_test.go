@@ -258,6 +258,23 @@ func TestBanTellsIssuersApart(t *testing.T) {
 	require.Equal(t, []string{"/CN=Ada"}, refused(t, u.Base))
 }
 
+// Switching a small PAP makes edits, so that a million bans elsewhere are not
+// made anew.
+func TestPAPsAreSwitchedByEdits(t *testing.T) {
+	var c source.Copy
+	_, err := c.Apply(whole(pap("default", "V", true), pap("ngi", "F", false), ban("ngi", "b", "/CN=a"), unit(change.KindResource, "ngi", "", "r", "m", `resource x {`)))
+	require.NoError(t, err)
+	for n, step := range []struct {
+		edit change.Edit
+		want int
+	}{{pap("ngi", "F", true), 2}, {pap("ngi", "z", true), 2}, {pap("ngi", "z", false), 2}, {pap("new", "a", false), 0}} {
+		u, err := c.Apply(change.Set{From: at(uint64(n) + 1), To: at(uint64(n) + 2), Edits: []change.Edit{step.edit}})
+		require.NoError(t, err)
+		require.Nil(t, u.Base)
+		require.Len(t, u.Edits, step.want)
+	}
+}
+
 // The edits of any change bring a follower to the tree that the records make
 // by themselves.
 func TestEditsComeToTheSame(t *testing.T) {
@@ -357,7 +374,7 @@ func (h *history) edit() []change.Edit {
 		e.Remove = rapid.Bool().Draw(h.r, "remove")
 		return []change.Edit{e}
 	}
-	return []change.Edit{pap("ngi", h.pick("A", "k"), rapid.Bool().Draw(h.r, "enabled"))}
+	return []change.Edit{pap(h.pick("ngi", "other"), h.pick("A", "k"), rapid.Bool().Draw(h.r, "enabled"))}
 }
 
 func (h *history) put(u change.Unit) []change.Edit {

@@ -140,6 +140,7 @@ func TestErrors(t *testing.T) {
 		"Resource x { }":                                   `x.spl:1:1: unexpected "Resource": want resource or action: did you mean "resource"?`,
 		`resource "(?=x)" { obligation o { } }`:            `(?= does not mean the same as in Argus`,
 		`resource "[a&&b]" { obligation o { } }`:           `within [ ]`,
+		`resource "[]]](?i)x" { obligation o { } }`:        `(?i does not mean the same`,
 		`resource "a**" { obligation o { } }`:              `invalid nested repetition operator`,
 		`resource "a\b" { obligation o { } }`:              `\b does not mean the same`,
 		`resource "x`:                                      `x.spl:1:12: string does not end on its line`,

@@ -46,8 +46,11 @@ func checkJava(pattern string) error {
 			class = false
 		case !class && c == '[':
 			class = true
-			for i+1 < len(pattern) && (pattern[i+1] == '^' || pattern[i+1] == ']') {
-				i++ // "]" directly behind is no end in RE2 and, in Java, no end either
+			if strings.HasPrefix(pattern[i+1:], "^") {
+				i++
+			}
+			if strings.HasPrefix(pattern[i+1:], "]") {
+				i++ // directly behind it is no end, in either engine
 			}
 		case !class && strings.HasPrefix(rest, "(?") && !strings.HasPrefix(rest, "(?:"):
 			return differs(rest[:min(3, len(rest))])

@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container/launch"
 	"github.com/gatehouse-authz/gatehouse/container/service/sleepyadd"
+	"github.com/gatehouse-authz/gatehouse/internal/store/bolt"
 )
 
 // setup is what init needs to know.
@@ -117,6 +118,13 @@ func (s *setup) configuration() ([]byte, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+		return nil, err
+	}
+	empty, err := bolt.Open(filepath.Join(dir, "data", storeName), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := empty.Close(); err != nil {
 		return nil, err
 	}
 	c := map[string]any{

@@ -18,7 +18,7 @@ const defaultConfig = "/etc/gatehouse/gatehouse.yaml"
 
 func newServe() *cobra.Command {
 	var path, data string
-	var dev bool
+	var dev, create bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the roles that the configuration names",
@@ -29,21 +29,23 @@ func newServe() *cobra.Command {
 			if dev {
 				return serveDev(cmd.Context(), data, cmd.ErrOrStderr())
 			}
-			return serve(cmd.Context(), path, cmd.ErrOrStderr())
+			return serve(cmd.Context(), path, create, cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "configuration file")
+	cmd.Flags().BoolVar(&create, "create-store", false, "begin with an empty store if there is none (gatehouse init makes one)")
 	cmd.Flags().BoolVar(&dev, "dev", false, "run everything on loopback ports with a PKI made for the purpose; never for real users")
 	cmd.Flags().StringVar(&data, "data", "", "with --dev: where to keep data (default: gatehouse-dev in the user's cache directory)")
 	return cmd
 }
 
-func serve(ctx context.Context, path string, errs io.Writer) error {
+func serve(ctx context.Context, path string, create bool, errs io.Writer) error {
 	log := newLog(errs, slog.LevelInfo)
 	config, digest, err := loadConfig(path)
 	if err != nil {
 		return unusable(err)
 	}
+	config.createStore = create
 	log.Info("configuration", "file", path, "sha256", digest)
 	return runSite(ctx, config, log)
 }

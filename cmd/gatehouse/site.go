@@ -25,6 +25,9 @@ import (
 	"github.com/gatehouse-authz/gatehouse/pep"
 )
 
+// storeName is the store's file in the data directory.
+const storeName = "gatehouse.db"
+
 // trustReload is how often trust directories and certificates are looked at.
 const trustReload = time.Minute
 
@@ -121,7 +124,7 @@ func (s *site) openBasics(ctx context.Context) (err error) {
 	if s.config.PAP == nil && s.config.Container == nil {
 		return nil
 	}
-	kept, err := bolt.Open(filepath.Join(string(s.config.Data), "gatehouse.db"), bolt.Options{})
+	kept, err := bolt.Open(filepath.Join(string(s.config.Data), storeName), bolt.Options{MustExist: !s.config.createStore})
 	if err != nil {
 		return err
 	}

@@ -163,6 +163,7 @@ func (w *world) configure(digest string) {
 	}
 	c.Accounts.File, c.Accounts.GridMapfile = conf.Path(w.path("accounts")), conf.Path(w.path("grid-mapfile"))
 	c.Accounts.Shared = []string{"community", "anonymous"}
+	c.createStore = true
 	c.complete()
 	w.config = c
 }

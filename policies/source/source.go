@@ -105,7 +105,7 @@ func Update(after Records, scope Scope, from, to authz.Revision, differences []c
 	u := policies.Update{From: from, To: to}
 	m := newMaker(after)
 	paps, simple := m.papEdits(scope, differences)
-	if !simple || structural(differences) {
+	if !simple || structural(differences) || from.Number == 0 { // there is nothing to edit yet
 		base, err := Snapshot(after, scope, to)
 		u.Base = base
 		return u, err

@@ -32,6 +32,10 @@ type Config struct {
 	Accounts  AccountsConfig     `yaml:"accounts"`
 	Plugins   []PluginConfig     `yaml:"plugins"`
 	Audit     AuditConfig        `yaml:"audit"`
+
+	// createStore lets serve begin with an empty store. Otherwise a store that
+	// vanished would come back without a single ban.
+	createStore bool
 }
 
 // HostConfig is the certificate that the service shows.

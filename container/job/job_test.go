@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/container/batch"
 	"github.com/gatehouse-authz/gatehouse/container/job"
 	"github.com/gatehouse-authz/gatehouse/container/sandbox"
+	"github.com/gatehouse-authz/gatehouse/internal/store/mem"
 )
 
 func forever() *fuse { return &fuse{steps: -1} }
@@ -388,4 +389,35 @@ func TestQuotaStopsTheJob(t *testing.T) {
 	require.NoError(t, err)
 	last := p.reach(t, j.ID, job.Stopped)
 	require.Contains(t, last.Exit.Why, "more than 10737418240 bytes")
+}
+
+// TestCancelOvertakes: a ban does not wait until a thousand jobs have been
+// looked at.
+func TestCancelOvertakes(t *testing.T) {
+	c := newCluster()
+	c.hold = true
+	slow := func(c *job.Config) {
+		c.Parallel, c.Active, c.Store = 1, 1000, mem.New()
+		c.Submitter = tired{c.Submitter}
+	}
+	p := live(t, stored(t), c, forever(), slow)
+	var last job.Job
+	for range 200 {
+		var err error
+		last, err = p.Register(t.Context(), submission("ann", ""))
+		require.NoError(t, err)
+	}
+	_, err := p.Cancel(t.Context(), last.ID, job.Cancellation{By: "test"})
+	require.NoError(t, err)
+	p.reach(t, last.ID, job.Cancelled)
+	require.Zero(t, c.started(last.ID), "it was cancelled before it came to be handed over")
+	c.set(func(c *cluster) { require.Less(t, len(c.starts), 100, "others waited") })
+}
+
+// tired is a back end that takes its time.
+type tired struct{ batch.Submitter }
+
+func (s tired) Status(ctx context.Context, id string) (batch.Status, error) {
+	time.Sleep(5 * time.Millisecond)
+	return s.Submitter.Status(ctx, id)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +44,6 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	var workers sync.WaitGroup
 	defer workers.Wait()
-	places := make(chan struct{}, s.config.Parallel)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	purge := time.NewTicker(min(time.Minute, s.config.Retention))
@@ -58,39 +58,53 @@ func (s *Service) Run(ctx context.Context) error {
 			s.purgeOverdue(ctx)
 		}
 		for _, id := range s.takeDue() {
-			select {
-			case places <- struct{}{}:
-			case <-ctx.Done():
-				return nil
-			}
-			workers.Go(func() {
-				defer func() { <-places }()
-				s.work(ctx, id)
-			})
+			workers.Go(func() { s.work(ctx, id) })
 		}
 		timer.Reset(s.untilDue())
 	}
 }
 
-// takeDue marks the due jobs as busy and returns them.
+// takeDue marks as many due jobs as busy as may be worked on, and returns them.
+// Those that are to be cancelled come first: a ban must not wait behind a
+// thousand jobs that are started or merely looked at.
 func (s *Service) takeDue() (ids []string) {
 	now := s.config.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, e := range s.entries {
 		if !e.busy && !e.due.After(now) {
-			e.busy, e.again = true, false
 			ids = append(ids, id)
 		}
 	}
+	slices.SortFunc(ids, func(a, b string) int {
+		x, y := s.entries[a], s.entries[b]
+		switch {
+		case x.urgent == y.urgent:
+			return x.due.Compare(y.due)
+		case x.urgent:
+			return -1
+		}
+		return 1
+	})
+	ids = ids[:min(len(ids), s.config.Parallel-s.busy)]
+	for _, id := range ids {
+		e := s.entries[id]
+		e.busy, e.again, e.urgent = true, false, false
+	}
+	s.busy += len(ids)
 	return ids
 }
 
+// untilDue is how long nothing is to be done, unless something wakes Run: a
+// job that is entered, or the end of the work on another.
 func (s *Service) untilDue() time.Duration {
 	now := s.config.Now()
 	wait := time.Minute
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.busy == s.config.Parallel {
+		return wait
+	}
 	for _, e := range s.entries {
 		if !e.busy {
 			wait = min(wait, max(e.due.Sub(now), time.Millisecond))
@@ -107,6 +121,7 @@ func (s *Service) work(ctx context.Context, id string) {
 	s.mu.Lock()
 	e := s.entries[id]
 	e.busy = false
+	s.busy--
 	switch {
 	case err != nil:
 		e.delay = min(max(2*e.delay, s.config.Poll), mostDelay)

@@ -42,6 +42,7 @@ type Service struct {
 	wake   chan struct{}
 
 	mu      sync.Mutex
+	busy    int               // entries that are worked on
 	entries map[string]*entry // of jobs that something is to be done for
 }
 
@@ -49,6 +50,7 @@ type Service struct {
 type entry struct {
 	due       time.Time
 	busy      bool
+	urgent    bool          // to be cancelled
 	again     bool          // came due while it was busy
 	delay     time.Duration // after the last failure
 	pace      time.Duration // between two looks: slower the longer nothing was done to it
@@ -109,7 +111,7 @@ func (s *Service) Register(ctx context.Context, submission Submission) (Job, err
 		return Job{}, fmt.Errorf("job: register: %w", err)
 	}
 	if !stored.State.Final() {
-		s.enter(stored.ID)
+		s.enter(stored.ID, false)
 	}
 	return stored, nil
 }
@@ -194,7 +196,7 @@ func (s *Service) Cancel(ctx context.Context, id string, c Cancellation) (Job, e
 	if err != nil {
 		return Job{}, err
 	}
-	s.enter(id)
+	s.enter(id, true)
 	return j, nil
 }
 
@@ -215,7 +217,7 @@ func (s *Service) Purge(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	s.enter(id)
+	s.enter(id, false)
 	return nil
 }
 
@@ -226,14 +228,14 @@ func (s *Service) pendingCount() int {
 }
 
 // enter makes a job due now.
-func (s *Service) enter(id string) {
+func (s *Service) enter(id string, urgent bool) {
 	s.mu.Lock()
 	e := s.entries[id]
 	if e == nil {
 		e = &entry{}
 		s.entries[id] = e
 	}
-	e.due, e.again, e.pace = s.config.Now(), e.busy, 0
+	e.due, e.again, e.pace, e.urgent = s.config.Now(), e.busy, 0, e.urgent || urgent
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:

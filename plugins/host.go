@@ -148,7 +148,7 @@ func (h *Host) supervise(e *Enricher) {
 			delay = h.minDelay
 		}
 		e.down(live.cause, delay)
-		h.log.Error("plug-in failed", "plugin", e.config.Name, "cause", live.cause, "retry_in", delay)
+		h.log.Error("plug-in failed", "plugin", e.config.Name, "cause", live.cause, "retry_in", delay.String())
 		live.stop(0)
 		if delay = h.again(e, delay); delay == 0 {
 			return
@@ -174,7 +174,7 @@ func (h *Host) again(e *Enricher, delay time.Duration) time.Duration {
 			return delay
 		}
 		e.down(fmt.Errorf("it does not start: %w", err), delay)
-		h.log.Error("plug-in does not start", "plugin", e.config.Name, "cause", err, "retry_in", delay)
+		h.log.Error("plug-in does not start", "plugin", e.config.Name, "cause", err, "retry_in", delay.String())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,7 @@ func (h *Host) start(c *Config) (*instance, error) {
 	if err != nil {
 		i.stop(0)
 		if end := i.process.ending(); end != nil {
-			err = fmt.Errorf("it ended with %w: %w", end, err)
+			err = fmt.Errorf("it ended with %w before it was ready; what it wrote is in the log", end)
 		}
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (i *instance) goPlugin(out *output) *plugin.ClientConfig {
 func (i *instance) connect() error {
 	connection, err := i.client.Client()
 	if err != nil {
-		return errors.New(clip(err.Error()))
+		return errors.New(clip(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	dispensed, err := connection.Dispense(wire.Name)
 	if err != nil {

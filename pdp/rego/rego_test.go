@@ -3,6 +3,7 @@ package rego_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -401,5 +402,32 @@ decision := {"effect": "permit"} if {
 		if _, err := p.Decide(context.Background(), r, noon); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The example in the manual is this one, and does what the manual says.
+func TestManual(t *testing.T) {
+	text, err := os.ReadFile("testdata/night.rego")
+	require.NoError(t, err)
+	manual, err := os.ReadFile("../../docs/rego.md")
+	require.NoError(t, err)
+	require.Contains(t, string(manual), string(text))
+	p := compile(t, string(text))
+	for name, c := range map[string]struct {
+		seconds int64
+		at      time.Time
+		want    authz.Decision
+	}{
+		"long at noon":      {7200, noon.AddDate(0, 0, 1), authz.Deny},
+		"long at night":     {7200, noon.AddDate(0, 0, 1).Add(8 * time.Hour), authz.NotApplicable},
+		"long on a Sunday":  {7200, noon, authz.NotApplicable},
+		"short on a Monday": {3600, noon.AddDate(0, 0, 1), authz.NotApplicable},
+	} {
+		r := alice(t)
+		r.Attributes = r.Attributes[:2]
+		r.Add(authz.Environment, profile.RequestedCPUTime, authz.IntegerValue(c.seconds))
+		got, err := p.Decide(t.Context(), r, c.at)
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, got.Decision, name)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,16 +52,14 @@ func TestNonsenseFromThePAP(t *testing.T) {
 		},
 		"connection is cut": func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	} {
-		asked := 0
+		var asked atomic.Int32
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case !strings.HasSuffix(r.URL.Path, "/feed"):
 				fmt.Fprint(w, "{}")
-			case asked == 0:
-				asked++
+			case asked.Add(1) == 1:
 				answer(w)
 			default:
-				asked++
 				fmt.Fprint(w, good)
 			}
 		}))
@@ -73,7 +72,7 @@ func TestNonsenseFromThePAP(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, authz.Revision{Lineage: "l", Number: 7}, u.To, name)
 		require.NotNil(t, u.Base, name)
-		require.Equal(t, 2, asked, name)
+		require.EqualValues(t, 2, asked.Load(), name)
 		transport.CloseIdleConnections()
 		server.Close()
 	}

@@ -9,15 +9,20 @@ import (
 	"time"
 )
 
-// Client is the container's end of the socket. It is safe for concurrent use.
+// Client is the container's end of a socket: to a launcher, or, as a Granter,
+// to the mapping side. It is safe for concurrent use.
 type Client struct {
 	path    string
 	timeout time.Duration
 }
 
-var _ Launcher = (*Client)(nil)
+var (
+	_ Launcher = (*Client)(nil)
+	_ Granter  = (*Client)(nil)
+)
 
-// NewClient returns a Client of the launcher at a unix socket. No call takes
+// NewClient returns a Client of the launcher, or of the mapping side, at a unix
+// socket. No call takes
 // longer than timeout.
 func NewClient(path string, timeout time.Duration) *Client {
 	return &Client{path: path, timeout: timeout}
@@ -50,6 +55,12 @@ func (c *Client) Reap(ctx context.Context, job string) error {
 	return err
 }
 
+// Grant has w granted by the mapping side.
+func (c *Client) Grant(ctx context.Context, w Wish) (Signed, error) {
+	r, _, err := c.call(ctx, request{Verb: verbGrant, Wish: &w})
+	return r.Grant, err
+}
+
 // call returns ErrAway for every failure to get a whole answer: the launcher
 // may or may not have done what it was asked.
 func (c *Client) call(ctx context.Context, q request) (reply, *os.File, error) {
@@ -57,7 +68,7 @@ func (c *Client) call(ctx context.Context, q request) (reply, *os.File, error) {
 	defer cancel()
 	r, f, err := c.exchange(ctx, q)
 	if err != nil {
-		return reply{}, nil, fmt.Errorf("launcher at %s: %w: %w", c.path, ErrAway, errors.Join(context.Cause(ctx), err))
+		return reply{}, nil, fmt.Errorf("socket %s: %w: %w", c.path, ErrAway, errors.Join(context.Cause(ctx), err))
 	}
 	if r.Error == "" && r.Opened == (f != nil) {
 		return r, f, nil
@@ -66,9 +77,9 @@ func (c *Client) call(ctx context.Context, q request) (reply, *os.File, error) {
 		f.Close()
 	}
 	if r.Error == "" {
-		return reply{}, nil, fmt.Errorf("launcher at %s: %w: its answer and its descriptors disagree", c.path, ErrAway)
+		return reply{}, nil, fmt.Errorf("socket %s: %w: its answer and its descriptors disagree", c.path, ErrAway)
 	}
-	return reply{}, nil, fmt.Errorf("launcher: %w", &remoteError{kind: r.Kind, text: r.Error})
+	return reply{}, nil, fmt.Errorf("socket %s: %w", c.path, &remoteError{kind: r.Kind, text: r.Error})
 }
 
 func (c *Client) exchange(ctx context.Context, q request) (reply, *os.File, error) {

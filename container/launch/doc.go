@@ -43,7 +43,8 @@
 // frame being its length in four bytes, big endian, and JSON without duplicate
 // or unknown keys, at most [MaxFrame]. The answer to a read carries the open
 // file as SCM_RIGHTS. The server looks at SO_PEERCRED first and closes
-// without a word when the peer's uid is not on its list.
+// without a word when the peer's uid is not on its list. The mapping side
+// answers wishes over the same wire on a socket of its own.
 //
 // [Launcher.Status], [Launcher.Jobs] and [Launcher.Reap] touch only the
 // launcher's own records and need no grant.

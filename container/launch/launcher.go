@@ -17,8 +17,8 @@ type Wish struct {
 	Decision string         `json:"decision,omitzero"` // id of the decision that permits it
 }
 
-// Granter turns wishes into grants: [Signer] on the mapping side, or whatever
-// carries a wish there. It errors rather than grant what was not decided.
+// Granter turns wishes into grants: [Signer] on the mapping side, or [Client],
+// which carries a wish there. It errors rather than grant what was not decided.
 type Granter interface {
 	Grant(ctx context.Context, w Wish) (Signed, error)
 }

@@ -15,9 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Server is the launcher's end of the socket.
+// Server is the far end of a socket: of a launcher, or of the mapping side,
+// which signs grants for a container that holds no key.
 type Server struct {
-	Launcher Launcher
+	Launcher Launcher // nil at the mapping side
+	Granter  Granter  // nil at a launcher. It decides: whoever may ask may be a container gone bad
 	Peers    []uint32 // user numbers that may ask
 	Log      *slog.Logger
 }
@@ -170,6 +172,12 @@ func (s *Server) serve(ctx context.Context, q request) (reply, *os.File) {
 }
 
 func (s *Server) dispatch(ctx context.Context, q request) (reply, *os.File, error) {
+	if q.Verb == verbGrant {
+		return s.grant(ctx, q)
+	}
+	if s.Launcher == nil {
+		return reply{}, nil, fmt.Errorf("%w: this is not a launcher", ErrForbidden)
+	}
 	switch q.Verb {
 	case verbDo:
 		result, err := s.Launcher.Do(ctx, q.Grant, q.Order)
@@ -184,4 +192,15 @@ func (s *Server) dispatch(ctx context.Context, q request) (reply, *os.File, erro
 		return reply{}, nil, s.Launcher.Reap(ctx, q.Job)
 	}
 	return reply{}, nil, fmt.Errorf("request: unknown verb %q", q.Verb)
+}
+
+func (s *Server) grant(ctx context.Context, q request) (reply, *os.File, error) {
+	if s.Granter == nil || q.Wish == nil {
+		return reply{}, nil, fmt.Errorf("%w: nothing is granted here", ErrForbidden)
+	}
+	if err := q.Wish.Order.Check(); err != nil {
+		return reply{}, nil, fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	signed, err := s.Granter.Grant(ctx, *q.Wish)
+	return reply{Grant: signed}, nil, err
 }

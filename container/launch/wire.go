@@ -26,6 +26,7 @@ const (
 	verbStatus verb = "status"
 	verbJobs   verb = "jobs"
 	verbReap   verb = "reap"
+	verbGrant  verb = "grant"
 )
 
 type request struct {
@@ -33,6 +34,7 @@ type request struct {
 	Grant Signed `json:"grant,omitempty"`
 	Order Order  `json:"order,omitzero"`
 	Job   string `json:"job,omitzero"`
+	Wish  *Wish  `json:"wish,omitempty"`
 }
 
 type reply struct {
@@ -42,6 +44,7 @@ type reply struct {
 	Jobs   []Status `json:"jobs,omitempty"`
 	Files  []File   `json:"files,omitempty"`
 	Opened bool     `json:"opened,omitzero"` // a descriptor came along
+	Grant  Signed   `json:"grant,omitempty"`
 }
 
 // kinds is how the sentinels cross the wire. It only grows.

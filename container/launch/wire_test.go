@@ -93,6 +93,53 @@ func TestFileCrossesTheSocket(t *testing.T) {
 	require.NotZero(t, flags&unix.FD_CLOEXEC, "the next child must not inherit it")
 }
 
+// decided grants only what was decided.
+type decided struct{ signer *Signer }
+
+func (d decided) Grant(ctx context.Context, w Wish) (Signed, error) {
+	if w.Decision != "d1" {
+		return nil, fmt.Errorf("%w: no such decision", ErrRefused)
+	}
+	return d.signer.Grant(ctx, w)
+}
+
+// ⚿ DECISIONS 27: the container holds no key; it asks the mapping side.
+func TestGrantsFromTheMappingSide(t *testing.T) {
+	gate, runner, signer := newGate(t)
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := Listen(path, []uint32{self()})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- (&Server{Granter: decided{signer}, Peers: []uint32{self()}, Log: quiet()}).Serve(ctx, l)
+	}()
+	client := NewClient(path, 5*time.Second)
+	o := startOrder()
+	grant, err := client.Grant(t.Context(), wish(o))
+	require.NoError(t, err)
+	_, err = gate.Do(t.Context(), grant, o)
+	require.NoError(t, err)
+	require.Equal(t, []Order{o}, runner.orders)
+
+	undecided := wish(o)
+	undecided.Decision = "d2"
+	_, err = client.Grant(t.Context(), undecided)
+	require.ErrorIs(t, err, ErrRefused)
+	malformed := wish(o)
+	malformed.Order.Args = nil
+	_, err = client.Grant(t.Context(), malformed)
+	require.ErrorIs(t, err, ErrForbidden)
+	_, err = client.Jobs(t.Context())
+	require.ErrorContains(t, err, "not a launcher")
+	_, err = NewClient(serveGate(t, gate, self()), 5*time.Second).Grant(t.Context(), wish(o))
+	require.ErrorContains(t, err, "nothing is granted here")
+	cancel()
+	require.NoError(t, <-done)
+	_, err = client.Grant(t.Context(), wish(o))
+	require.ErrorIs(t, err, ErrAway)
+}
+
 // ⚿ DECISIONS 27: the peer's uid is checked.
 func TestStrangersAreNotAnswered(t *testing.T) {
 	gate, _, _ := newGate(t)

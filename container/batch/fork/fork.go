@@ -80,8 +80,11 @@ func (s *Submitter) do(ctx context.Context, j batch.Job, o launch.Order) (launch
 		return launch.Result{}, fmt.Errorf("%w: %w", batch.ErrRefused, err)
 	}
 	grant, err := s.granter.Grant(ctx, launch.Wish{Order: o, Account: j.Account, Revision: j.Revision, Decision: j.Decision})
+	if errors.Is(err, launch.ErrRefused) { // by the mapping side, which decides
+		return launch.Result{}, fmt.Errorf("%w: grant: %w", batch.ErrRefused, err)
+	}
 	if err != nil {
-		return launch.Result{}, fmt.Errorf("grant: %w", err)
+		return launch.Result{}, translate(fmt.Errorf("grant: %w", err))
 	}
 	r, err := s.launcher.Do(ctx, grant, o)
 	return r, translate(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -182,14 +183,18 @@ func TestUnknownWordsAreNoAnswer(t *testing.T) {
 type refuser struct{}
 
 func (refuser) Grant(context.Context, launch.Wish) (launch.Signed, error) {
-	return nil, errors.New("banned")
+	return nil, fmt.Errorf("%w: banned", launch.ErrRefused)
 }
 
 func TestWithoutAGrantNothingHappens(t *testing.T) {
 	s := newSite(t)
 	f := fork.New(s.gate, refuser{})
 	j := s.job(t, "true")
-	require.ErrorContains(t, f.Submit(t.Context(), j), "banned")
+	err := f.Submit(t.Context(), j)
+	require.ErrorIs(t, err, batch.ErrRefused)
+	require.ErrorContains(t, err, "banned")
+	away := launch.NewClient(filepath.Join(t.TempDir(), "nobody"), time.Second)
+	require.ErrorIs(t, fork.New(s.gate, away).Submit(t.Context(), j), batch.ErrAway, "no mapping side is no refusal")
 	st, err := f.Status(t.Context(), j.ID)
 	require.NoError(t, err)
 	require.Equal(t, batch.Absent, st.State)

@@ -335,6 +335,8 @@ func TestUnreachableDirectoriesAreToldAtOnce(t *testing.T) {
 func TestIDIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
+	require.NoError(t, os.Chmod(s.config.Sandboxes, 0o755))
+	s.reopen()
 	o := s.script("x", "sleep 20")
 	s.start(alice, o)
 	b := s.record(o.Job, "begun")
@@ -344,6 +346,13 @@ func TestIDIsNotShown(t *testing.T) {
 			require.NoError(t, err)
 			require.NotContains(t, string(text), o.Job, file)
 		}
+	}
+	for dir, mode := range map[string]os.FileMode{
+		s.config.Sandboxes: 0o711, filepath.Dir(s.home(o.Job)): 0o711, s.home(o.Job): 0o700, s.config.State: 0o700,
+	} {
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode().Perm(), "others can list or enter it")
 	}
 }
 

@@ -87,7 +87,7 @@ func (w *Warden) prepare() error {
 	if err := os.MkdirAll(w.config.State, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := makeOpen(w.config.Sandboxes); err != nil {
+	if err := os.MkdirAll(w.config.Sandboxes, 0o711); err != nil {
 		return fmt.Errorf("sandbox root: %w", err)
 	}
 	for name, dir := range map[string]*string{"state": &w.config.State, "sandbox": &w.config.Sandboxes, "service": &w.config.Services} {
@@ -99,6 +99,10 @@ func (w *Warden) prepare() error {
 	}
 	if err := os.Chmod(w.config.State, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
+	}
+	// To pass, not to list: the names in it are the ids of jobs, which are secret.
+	if err := os.Chmod(w.config.Sandboxes, 0o711); err != nil {
+		return fmt.Errorf("sandbox root: %w", err)
 	}
 	for _, name := range []string{"jobs", "reaped"} {
 		if err := os.Mkdir(filepath.Join(w.config.State, name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -113,17 +117,6 @@ func (w *Warden) prepare() error {
 		}
 	}
 	return w.takeState()
-}
-
-// makeOpen makes a directory that everybody can pass and nobody can list.
-func makeOpen(dir string) error {
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return err
-	}
-	return os.Chmod(dir, 0o711) // whatever the umask
 }
 
 // passable refuses a directory that the jobs' accounts cannot reach, rather

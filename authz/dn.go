@@ -126,6 +126,8 @@ func (d DN) Comma() string {
 // String is the slash form, which grid administrators read and write.
 func (d DN) String() string { return d.Slash() }
 
+var keyEscapes = strings.NewReplacer("\\", "\\\\", "/", "\\/", "+", "\\+")
+
 func (d DN) standardKey() string {
 	var b strings.Builder
 	for _, r := range d.rdns {
@@ -136,7 +138,7 @@ func (d DN) standardKey() string {
 		slices.Sort(parts)
 		for i, p := range slices.Compact(parts) {
 			b.WriteByte("/+"[min(i, 1)])
-			b.WriteString(strings.NewReplacer("\\", "\\\\", "/", "\\/", "+", "\\+").Replace(p))
+			b.WriteString(keyEscapes.Replace(p))
 		}
 	}
 	return b.String()

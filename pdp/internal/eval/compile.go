@@ -51,13 +51,14 @@ type names struct {
 	readings []*reading
 	slotOf   map[slot]int
 	readOf   map[reading]int
+	prefixes map[int][]int // lengths of prefixes, by slot
 }
 
 // NewCompiler returns a compiler that knows the given foreign languages by the
 // format that policies.Foreign names.
 func NewCompiler(languages map[string]Language) *Compiler {
 	c := &Compiler{languages: languages, forms: specialForms(), seed: maphash.MakeSeed()}
-	c.names = &names{slotOf: map[slot]int{}, readOf: map[reading]int{}}
+	c.names = &names{slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}}
 	c.frames.New = func() any { return new(frame) }
 	return c
 }
@@ -68,7 +69,6 @@ type Program struct {
 	names    *names // as far as slots and readings count
 	slots    int
 	readings int
-	seed     maphash.Seed
 	root     *container
 	library  []policies.Node
 }
@@ -110,7 +110,7 @@ func (c *Compiler) Compile(s *policies.Snapshot, before *Program) (*Program, err
 	view := *c.names
 	return &Program{
 		compiler: c, names: &view, slots: len(view.slots), readings: len(view.readings),
-		seed: c.seed, root: root.(*container), library: s.Library,
+		root: root.(*container), library: s.Library,
 	}, nil
 }
 
@@ -146,6 +146,10 @@ func (c *compilation) slot(s slot) int {
 		n.slotOf[s] = i
 	}
 	return i
+}
+
+func (c *compilation) hash(key string) hashedKey {
+	return hashedKey{maphash.String(c.compiler.seed, key), key}
 }
 
 func (c *compilation) reading(r reading) int {

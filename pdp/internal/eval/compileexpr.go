@@ -2,9 +2,11 @@ package eval
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
 // match compiles one match in place. Its function is of the literal and one
@@ -35,20 +37,66 @@ func (c *compilation) match(from *policies.Match, to *match) {
 	test, err := f.bindLiteral(from.Value)
 	if err != nil {
 		c.fail(from.Position, "%s: %s", shortName(from.Function), err)
+		return
 	}
 	to.test = test
+	if f.needs != nil && to.attr.selector == nil {
+		f.needs(c, to)
+	}
 }
 
 // keyedMatch makes the comparison one of keys, if the literal has a key.
 func (c *compilation) keyedMatch(f *function, to *match) bool {
-	var keys []string
-	f.reader.literal(to.from.Value, func(key string) { keys = append(keys, key) })
-	if len(keys) == 0 {
+	l := keyList{seed: c.compiler.seed}
+	f.reader.literal(to.from.Value, &l)
+	if len(l.keys) == 0 {
 		return false
 	}
-	to.key, to.moreKeys = keys[0], keys[1:]
+	to.keys = l.keys
 	to.reading = c.reading(reading{slot: to.attr.slot, by: f.reader})
+	for _, key := range l.keys {
+		to.files = append(to.files, file{to.reading, key})
+	}
 	return true
+}
+
+// needsGroup files the match of an FQAN pattern under the group it names.
+func needsGroup(c *compilation, m *match) {
+	text := trimmed(m.from.Value)
+	by := c.reading(reading{slot: m.attr.slot, by: groupKey})
+	if p, err := newFQANPattern(text); err == nil {
+		m.files = append(m.files, file{by, c.hash(p.group)})
+	}
+	if m.from.Function == profile.FunctionBanFQAN {
+		m.files = append(m.files, file{by, c.hash(text)})
+	}
+}
+
+// mostPrefixes bounds the lengths of prefixes by which one slot is read.
+const mostPrefixes = 12
+
+// needsPrefix files the match of an anchored pattern under the text that it
+// begins with. A shorter prefix does as well, if there are many lengths.
+func needsPrefix(c *compilation, m *match) {
+	prefix := literalPrefix(m.from.Value.Text())
+	if prefix == "" {
+		return
+	}
+	n := c.compiler.names
+	lengths := n.prefixes[m.attr.slot]
+	if !slices.Contains(lengths, len(prefix)) && len(lengths) < mostPrefixes {
+		lengths = append(lengths, len(prefix))
+		n.prefixes[m.attr.slot] = lengths
+	}
+	best := 0
+	for _, length := range lengths {
+		if length <= len(prefix) {
+			best = max(best, length)
+		}
+	}
+	if best > 0 {
+		m.files = []file{{c.reading(reading{slot: m.attr.slot, by: prefixKey, length: best}), c.hash(prefix[:best])}}
+	}
 }
 
 // attribute compiles what a match or an expression takes a bag from.

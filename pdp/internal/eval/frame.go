@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"hash/maphash"
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -45,7 +44,7 @@ type frame struct {
 	bags       [2][]bagCell // by slot
 	keys       [2][]keyCell // by reading
 	values     []authz.Value
-	hashed     []hashedKey
+	hashed     keyList
 	stack      []operand
 	duties     []dutySegment
 	variables  []variableCell
@@ -77,6 +76,7 @@ type hashedKey struct {
 
 func (f *frame) start(p *Program, r *authz.Request, now time.Time) {
 	f.program, f.request, f.now = p, r, now
+	f.hashed.seed = p.compiler.seed
 	f.uniform = true
 	for i := range r.Attributes {
 		if r.Attributes[i].Standing != authz.Verified {
@@ -104,7 +104,7 @@ func (f *frame) finish() {
 	clear(f.duties)
 	clear(f.variables)
 	clear(f.documents)
-	f.values, f.hashed, f.stack = f.values[:0], f.hashed[:0], f.stack[:0]
+	f.values, f.hashed.keys, f.stack = f.values[:0], f.hashed.keys[:0], f.stack[:0]
 	f.duties, f.variables, f.found = f.duties[:0], f.variables[:0], f.found[:0]
 	f.documents, f.applied = f.documents[:0], nil
 }
@@ -228,17 +228,11 @@ func (f *frame) readKeys(n int, extent int) []hashedKey {
 		return cell.keys
 	}
 	r := f.program.names.readings[n]
-	start := len(f.hashed)
+	start := len(f.hashed.keys)
 	for _, v := range f.bag(r.slot, extent) {
-		f.hashed = r.by.read(f.hashed, v, f.program.seed)
+		r.read(v, &f.hashed)
 	}
-	cell.keys = f.hashed[start:len(f.hashed):len(f.hashed)]
+	cell.keys = f.hashed.keys[start:len(f.hashed.keys):len(f.hashed.keys)]
 	cell.epoch = f.epoch
 	return cell.keys
-}
-
-// hashKey hashes a comparison key; the seed is the compiler's own, so that
-// nobody outside can choose keys that collide.
-func hashKey(seed maphash.Seed, key string) hashedKey {
-	return hashedKey{hash: maphash.String(seed, key), key: key}
 }

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"fmt"
+	"hash/maphash"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -19,6 +20,8 @@ type function struct {
 	bind func(literal authz.Value) (func(v authz.Value) (bool, error), error)
 	// reader, of an equality, says by which keys it compares.
 	reader *keyReader
+	// needs files a match by keys that its values must have.
+	needs func(c *compilation, m *match)
 }
 
 var boolean = typ{data: authz.Boolean}
@@ -75,20 +78,30 @@ func predicate(first, second authz.DataType, bind func(authz.Value) (func(authz.
 // equality makes the predicate that a key reader amounts to.
 func equality(first, second authz.DataType, r *keyReader) *function {
 	f := predicate(first, second, func(literal authz.Value) (func(authz.Value) (bool, error), error) {
-		var want []string
-		r.literal(literal, func(key string) { want = append(want, key) })
+		want := keyList{seed: noSeed}
+		r.literal(literal, &want)
 		return func(v authz.Value) (bool, error) {
-			found := false
-			r.value(v, func(have string) {
-				for _, w := range want {
-					found = found || w == have
-				}
-			})
-			return found, nil
+			have := keyList{seed: noSeed}
+			r.value(v, &have)
+			return shareKey(want.keys, have.keys), nil
 		}, nil
 	})
 	f.reader = r
 	return f
+}
+
+// noSeed is for keys that are compared and never looked up.
+var noSeed = maphash.MakeSeed()
+
+func shareKey(a, b []hashedKey) bool {
+	for i := range a {
+		for j := range b {
+			if a[i] == b[j] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lookupFunction finds a function by its identifier.

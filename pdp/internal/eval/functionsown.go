@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -23,6 +24,9 @@ func (l functions) own() {
 	l[profile.FunctionAnchoredRegexp] = predicate(authz.String, acceptsAny, bindAnchored)
 	l[profile.FunctionFQANPattern] = predicate(authz.String, acceptsAny, bindFQANPattern)
 	l[profile.FunctionBanFQAN] = predicate(authz.String, acceptsAny, bindBanFQAN)
+	l[profile.FunctionAnchoredRegexp].needs = needsPrefix
+	l[profile.FunctionFQANPattern].needs = needsGroup
+	l[profile.FunctionBanFQAN].needs = needsGroup
 	l[profile.FunctionSubtree] = predicate(authz.X500Name, acceptsAny, bindSubtree)
 	l[profile.FunctionBanSubtree] = predicate(authz.String, acceptsAny, bindBanSubtree)
 	l[profile.FunctionNetwork] = predicate(authz.String, acceptsAny, bindNetwork)
@@ -75,6 +79,22 @@ func dotted(pattern string, compiled *regexp.Regexp) func(string) bool {
 	}
 }
 
+// literalPrefix returns the text with which every match of a pattern begins.
+func literalPrefix(pattern string) string {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	tree = tree.Simplify()
+	for tree.Op == syntax.OpConcat || tree.Op == syntax.OpCapture {
+		tree = tree.Sub[0]
+	}
+	if tree.Op != syntax.OpLiteral || tree.Flags&syntax.FoldCase != 0 {
+		return ""
+	}
+	return string(tree.Rune)
+}
+
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -95,17 +115,17 @@ func bindFQANPattern(literal authz.Value) (test, error) {
 // fqanPattern is a group, perhaps with all below it, and a role: none, one, or
 // some.
 type fqanPattern struct {
-	group         string
-	below         bool
-	role          string
-	someRole      bool
-	plain, spoilt bool
+	group    string
+	below    string // the group with "/", if the groups below count too
+	role     string
+	someRole bool
 }
 
 func newFQANPattern(text string) (fqanPattern, error) {
 	path, role, hasRole := strings.Cut(text, "/Role=")
 	p := fqanPattern{group: path}
-	p.group, p.below = strings.CutSuffix(path, "/*")
+	group, below := strings.CutSuffix(path, "/*")
+	p.group = group
 	form := p.group
 	switch {
 	case hasRole && role == "*":
@@ -121,11 +141,14 @@ func newFQANPattern(text string) (fqanPattern, error) {
 		return p, fmt.Errorf("pattern %q: %w", text, err)
 	}
 	p.group, p.role = f.Group(), f.Role()
+	if below {
+		p.below = p.group + "/"
+	}
 	return p, nil
 }
 
 func (p fqanPattern) fits(f authz.FQAN) bool {
-	group := f.Group() == p.group || p.below && strings.HasPrefix(f.Group(), p.group+"/")
+	group := f.Group() == p.group || p.below != "" && strings.HasPrefix(f.Group(), p.below)
 	if p.someRole {
 		return group && f.Role() != ""
 	}

@@ -178,9 +178,8 @@ func (c *compilation) alternatives(a *anyOf) (keys []filing, worth int) {
 		if m.attr.required {
 			required = m.attr.slot
 		}
-		keys = append(keys, filing{m.reading, hashKey(c.compiler.seed, m.key), required})
-		for _, more := range m.moreKeys {
-			keys = append(keys, filing{m.reading, hashKey(c.compiler.seed, more), required})
+		for _, f := range m.files {
+			keys = append(keys, filing{f.reading, f.key, required})
 		}
 	}
 	worth = max(1000-len(keys), 1)
@@ -194,12 +193,16 @@ func (c *compilation) category(m *match) authz.Category {
 	return c.compiler.names.slots[m.attr.slot].category
 }
 
-// keyed returns the first match that compares keys of an attribute.
+// keyed returns the match of a conjunction to file by: one that holds by its
+// key alone if there is one, else one that needs a key.
 func keyed(ms []match) *match {
+	var best *match
 	for i := range ms {
-		if ms[i].reading >= 0 {
-			return &ms[i]
+		switch m := &ms[i]; {
+		case len(m.files) == 0:
+		case best == nil, best.reading < 0 && m.reading >= 0:
+			best = m
 		}
 	}
-	return nil
+	return best
 }

@@ -13,48 +13,86 @@ import (
 // matches cheap and lists of them searchable.
 type keyReader struct {
 	name    string
-	value   func(v authz.Value, yield func(key string))
-	literal func(v authz.Value, yield func(key string))
+	value   func(v authz.Value, to *keyList)
+	literal func(v authz.Value, to *keyList)
+}
+
+// keyList collects keys with their hashes; the seed is the compiler's own, so
+// that nobody outside can choose keys that collide.
+type keyList struct {
+	keys []hashedKey
+	seed maphash.Seed
+}
+
+func (l *keyList) add(key string) {
+	l.keys = append(l.keys, hashedKey{maphash.String(l.seed, key), key})
 }
 
 // reading is a key reader applied to a slot.
 type reading struct {
-	slot int
-	by   *keyReader
+	slot   int
+	by     *keyReader
+	length int // of prefixes, in bytes
 }
 
-// read appends the keys of a value. The plain reader is spelt out because it
-// is the common one and must not allocate.
-func (r *keyReader) read(keys []hashedKey, v authz.Value, seed maphash.Seed) []hashedKey {
-	if r == ownKey {
-		return append(keys, hashKey(seed, v.Key()))
+// read appends the keys of a value.
+func (r *reading) read(v authz.Value, to *keyList) {
+	if r.by != prefixKey {
+		r.by.value(v, to)
+	} else if s := v.Text(); len(s) >= r.length {
+		to.add(s[:r.length])
 	}
-	r.value(v, func(key string) { keys = append(keys, hashKey(seed, key)) })
-	return keys
+}
+
+// Readers of keys that a value must have for a match without being all that it
+// takes: the index files by them, the match still looks.
+var (
+	// prefixKey is the first bytes of the text, as many as the reading says.
+	prefixKey = &keyReader{name: "prefix"}
+	// groupKey is the group of an FQAN and all groups above it, and the text.
+	groupKey = &keyReader{name: "group", value: groupKeys}
+)
+
+func groupKeys(v authz.Value, to *keyList) {
+	f, ok := asFQAN(v)
+	if !ok {
+		to.add(trimmed(v))
+		return
+	}
+	group := f.Group()
+	for i := 1; i < len(group); i++ {
+		if group[i] == '/' {
+			to.add(group[:i])
+		}
+	}
+	to.add(group)
+	if text := trimmed(v); text != group {
+		to.add(text)
+	}
 }
 
 // ownKey compares values of one type by that type's own equality.
 var ownKey = &keyReader{name: "own", value: valueKey, literal: valueKey}
 
-func valueKey(v authz.Value, yield func(string)) { yield(v.Key()) }
+func valueKey(v authz.Value, to *keyList) { to.add(v.Key()) }
 
 // keyReaders are the functions of two arguments that are equality under some
 // reading, beside the type-equal functions, which are ownKey.
 var keyReaders = map[string]*keyReader{
 	profile.FunctionFQAN:    alike("fqan", fqanKey),
 	profile.FunctionBanName: alike("ban-name", banNameKey),
-	profile.FunctionBanText: alike("ban-text", func(v authz.Value, yield func(string)) { yield(trimmed(v)) }),
-	profile.FunctionBanURI:  alike("ban-uri", func(v authz.Value, yield func(string)) { yield(uriKey(v)) }),
-	profile.FunctionBanVO:   {name: "ban-vo", value: voKey, literal: func(v authz.Value, yield func(string)) { yield(v.Text()) }},
+	profile.FunctionBanText: alike("ban-text", func(v authz.Value, to *keyList) { to.add(trimmed(v)) }),
+	profile.FunctionBanURI:  alike("ban-uri", func(v authz.Value, to *keyList) { to.add(uriKey(v)) }),
+	profile.FunctionBanVO:   {name: "ban-vo", value: voKey, literal: func(v authz.Value, to *keyList) { to.add(v.Text()) }},
 }
 
-func alike(name string, key func(authz.Value, func(string))) *keyReader {
+func alike(name string, key func(authz.Value, *keyList)) *keyReader {
 	return &keyReader{name: name, value: key, literal: key}
 }
 
-func fqanKey(v authz.Value, yield func(string)) {
+func fqanKey(v authz.Value, to *keyList) {
 	if f, ok := asFQAN(v); ok {
-		yield(f.Key())
+		to.add(f.Key())
 	}
 }
 
@@ -66,7 +104,7 @@ func asFQAN(v authz.Value) (authz.FQAN, bool) {
 	return f, err == nil
 }
 
-func banNameKey(v authz.Value, yield func(string)) { yield(banName(v)) }
+func banNameKey(v authz.Value, to *keyList) { to.add(banName(v)) }
 
 func banName(v authz.Value) string {
 	if d, ok := v.Data().(authz.DN); ok {
@@ -91,7 +129,7 @@ func lowerASCII(r rune) rune {
 }
 
 // voKey reads "/vo/group/Role=x" as "vo".
-func voKey(v authz.Value, yield func(string)) {
+func voKey(v authz.Value, to *keyList) {
 	vo, _, _ := strings.Cut(strings.TrimPrefix(v.Text(), "/"), "/")
-	yield(vo)
+	to.add(vo)
 }

@@ -26,12 +26,19 @@ type allOf struct{ matches []match }
 
 // match is one comparison with a literal: by key, or by a test.
 type match struct {
-	from     *policies.Match
-	attr     *attribute // designator or selector
-	reading  int        // of a keyed match; -1 for a tested one
-	key      string
-	moreKeys []string
-	test     func(v authz.Value) (bool, error)
+	from    *policies.Match
+	attr    *attribute // designator or selector
+	reading int        // of a keyed match; -1 for a tested one
+	keys    []hashedKey
+	test    func(v authz.Value) (bool, error)
+	// files are the keys of which a value must have one for the match to hold.
+	files []file
+}
+
+// file is a key under a reading.
+type file struct {
+	reading int
+	key     hashedKey
 }
 
 // eval follows table 1: one NoMatch beats Indeterminate.
@@ -114,16 +121,8 @@ func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 }
 
 func (m *match) compare(f *frame, v view) match3 {
-	keys := f.readKeys(m.reading, f.extent(v, false))
-	for i := range keys {
-		if keys[i].key == m.key {
-			return matches
-		}
-		for _, more := range m.moreKeys {
-			if keys[i].key == more {
-				return matches
-			}
-		}
+	if shareKey(f.readKeys(m.reading, f.extent(v, false)), m.keys) {
+		return matches
 	}
 	return noMatch
 }

@@ -28,9 +28,13 @@ type Options struct {
 // maxDir leaves room for the names below it in a unix socket's path.
 const maxDir = 56
 
+// dirPrefix begins the name of each host's directory.
+const dirPrefix = "gp"
+
 // Host starts plug-ins and keeps them running.
 type Host struct {
 	dir                string
+	lock               *os.File // held while we live
 	log                *slog.Logger
 	minDelay, maxDelay time.Duration
 	ctx                context.Context
@@ -44,15 +48,21 @@ type Host struct {
 
 // NewHost returns a host without plug-ins. Close it.
 func NewHost(o Options) (*Host, error) {
-	dir, err := os.MkdirTemp(o.Dir, "gp")
+	parent := orElse(o.Dir, os.TempDir())
+	sweep(parent)
+	dir, err := os.MkdirTemp(parent, dirPrefix)
 	if err != nil {
 		return nil, err
 	}
 	if len(dir) > maxDir {
 		return nil, errors.Join(fmt.Errorf("%s is too long for sockets below it: configure a directory of at most %d bytes", dir, maxDir-12), os.Remove(dir))
 	}
+	lock, err := claim(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	h := &Host{
-		dir: dir, log: o.Log,
+		dir: dir, lock: lock, log: o.Log,
 		minDelay: orElse(o.MinDelay, 100*time.Millisecond), maxDelay: orElse(o.MaxDelay, 30*time.Second),
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
@@ -66,7 +76,15 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	h.cancel()
 	h.supervisors.Wait()
-	return os.RemoveAll(h.dir)
+	return errors.Join(os.RemoveAll(h.dir), ignoreClosed(h.lock.Close()))
+}
+
+// ignoreClosed lets Close be called twice.
+func ignoreClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // Enricher checks and starts the plug-in that c names, and keeps it running

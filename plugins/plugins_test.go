@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "bad")
 	if err == nil {
 		bad = filepath.Join(dir, "bad")
-		build := exec.Command("go", "build", "-o", bad, "./testdata/bad")
+		build := exec.Command("go", "build", "-ldflags=-s -w", "-o", bad, "./testdata/bad")
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}
@@ -62,10 +62,14 @@ func host(t *testing.T) *plugins.Host {
 }
 
 func config(t *testing.T, args ...string) plugins.Config {
-	return plugins.Config{
+	c := plugins.Config{
 		Name: args[0], Path: bad, SHA256: sum(t, bad), Args: args,
-		Timeout: 500 * time.Millisecond, StartTimeout: 5 * time.Second,
+		Timeout: 2 * time.Second, StartTimeout: 10 * time.Second,
 	}
+	if args[0] == "hangs" {
+		c.Timeout = 500 * time.Millisecond
+	}
+	return c
 }
 
 // calm is a request that no plug-in misbehaves on, provocation one that it does.
@@ -148,7 +152,7 @@ func TestBadPlugin(t *testing.T) {
 			enforcer := &pep.Enforcer{Enrichers: []authz.Enricher{e}, Decider: permit{}, Recorder: permit{}}
 			require.False(t, enforcer.Enforce(t.Context(), provocation("again")).Permit)
 			require.NoError(t, other.Enrich(t.Context(), calm()))
-			require.Eventually(t, func() bool { return pluginWorks(e, mode) == nil }, 5*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return pluginWorks(e, mode) == nil }, 10*time.Second, 20*time.Millisecond)
 		})
 	}
 }
@@ -425,4 +429,33 @@ func TestClose(t *testing.T) {
 	require.Empty(t, left)
 	_, err = h.Enricher(config(t, "well"))
 	require.ErrorContains(t, err, "closed")
+}
+
+// What a killed host left is removed by the next; what lives is not, nor what
+// was never a host's.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	o := plugins.Options{Dir: dir, Log: slog.New(slog.DiscardHandler)}
+	living, err := plugins.NewHost(o)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "gp1", "p1"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gp1", "lock"), nil, 0o600))
+	for _, name := range []string{"gp-without-lock", "gp-shared", "other"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gp-shared", "lock"), nil, 0o600))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "gp-shared"), 0o755))
+	require.NoError(t, os.Symlink(dir, filepath.Join(dir, "gp-link")))
+
+	next, err := plugins.NewHost(o)
+	require.NoError(t, err)
+	require.NoDirExists(t, filepath.Join(dir, "gp1"))
+	for _, name := range []string{"gp-without-lock", "gp-shared", "other", "gp-link/other"} {
+		require.DirExists(t, filepath.Join(dir, name))
+	}
+	_, err = living.Enricher(config(t, "well"))
+	require.NoError(t, err)
+	require.NoError(t, living.Close())
+	require.NoError(t, next.Close())
+	require.NoError(t, next.Close(), "twice is once")
 }

@@ -42,6 +42,8 @@ class Client:
         self.service = self.client.service
 
     def submit(self, method, parameters, cpu=None):
+        if not parameters:  # zeep leaves an empty element out, so a method without parameters is named in a command
+            return self.service.submit(requestedCpuTime=cpu, method={"command": {"method": method, "arguments": ""}})
         return self.service.submit(requestedCpuTime=cpu, method={method: parameters})
 
     def follow(self, session, seconds):

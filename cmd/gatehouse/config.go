@@ -164,7 +164,7 @@ func (c *Config) complete() {
 		set(&k.Sandboxes, conf.Path(filepath.Join(data, "sandboxes")))
 		set(&k.Retention, conf.Duration(30*24*time.Hour))
 		set(&k.Launcher.Name, "local")
-		set(&k.Launcher.Socket, "/run/gatehouse-launch/socket")
+		set(&k.Launcher.Socket, launchSocket)
 		set(&k.Launcher.Key, conf.Secret(filepath.Join(data, "grant.key")))
 	}
 }

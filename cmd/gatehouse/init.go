@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,8 +24,8 @@ import (
 
 // setup is what init needs to know.
 type setup struct {
-	dir, admin, cert, key, trust string
-	container                    bool
+	dir, admin, cert, key, trust, user string
+	container                          bool
 }
 
 func newInit() *cobra.Command {
@@ -49,6 +51,7 @@ overwrites nothing. Check the result with "gatehouse check", start it with
 	f.StringVar(&s.cert, "host-cert", "", "host certificate, PEM (default /etc/grid-security/hostcert.pem)")
 	f.StringVar(&s.key, "host-key", "", "its key, PEM, not readable by others (default /etc/grid-security/hostkey.pem)")
 	f.StringVar(&s.trust, "trust", "/etc/grid-security/certificates", "IGTF trust directory")
+	f.StringVar(&s.user, "user", "", "with --container: the unprivileged user that will run serve (default: whoever runs init)")
 	f.BoolVar(&s.container, "container", false, "also run the SOAP service container, with gatehouse-launch starting the jobs")
 	return cmd
 }
@@ -64,14 +67,19 @@ func initialise(s *setup, in io.Reader, out io.Writer) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return unusable(fmt.Errorf("%s is there already and stays as it is: remove it, or choose another --dir", path))
 	}
-	text, err := s.configuration()
+	c, err := s.configuration()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := writeYAML(path, c); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "wrote %s\nnext:  gatehouse check --config %s\n       gatehouse serve --config %s\n", path, path, path)
+	if s.container {
+		uid, gid, _ := s.owner()
+		fmt.Fprintf(out, "jobs:  gatehouse-launch -config %s      (as root)\n", filepath.Join(s.dir, "launch.yaml"))
+		return os.Chown(path, uid, gid)
+	}
 	return nil
 }
 
@@ -110,9 +118,9 @@ func (s *setup) ask(in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-// configuration makes the directories and keys, and returns the text of the
-// configuration that names them.
-func (s *setup) configuration() ([]byte, error) {
+// configuration makes the directories and keys, and returns the configuration
+// that names them.
+func (s *setup) configuration() (map[string]any, error) {
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
 		return nil, err
@@ -140,12 +148,20 @@ func (s *setup) configuration() ([]byte, error) {
 			return nil, err
 		}
 	}
-	text, err := yaml.Marshal(c)
-	return append([]byte("# Written by gatehouse init. What a key means: gatehouse help serve, docs/operations.md.\n"), text...), err
+	return c, nil
 }
 
+// launchSocket is where gatehouse-launch listens by default.
+const launchSocket = "/run/gatehouse/launch.sock"
+
+// containerSection installs the sample service, makes the keys for grants and
+// writes the configuration of gatehouse-launch beside ours.
 func (s *setup) containerSection(dir string) (map[string]any, error) {
-	services := filepath.Join(dir, "services")
+	uid, gid, err := s.owner()
+	if err != nil {
+		return nil, unusable(err)
+	}
+	services, sandboxes := filepath.Join(dir, "services"), filepath.Join(dir, "sandboxes")
 	if err := os.MkdirAll(services, 0o755); err != nil {
 		return nil, err
 	}
@@ -153,14 +169,50 @@ func (s *setup) containerSection(dir string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := filepath.Join(dir, "grant.key")
-	if err := launch.WriteKeys(key, filepath.Join(dir, "grant.pub")); err != nil {
+	private, public := filepath.Join(dir, "grant.key"), filepath.Join(dir, "grant.pub")
+	if err := launch.WriteKeys(private, public); err != nil {
+		return nil, err
+	}
+	for _, path := range []string{private, filepath.Join(dir, "data"), filepath.Join(dir, "data", storeName)} {
+		if err := os.Chown(path, uid, gid); err != nil {
+			return nil, fmt.Errorf("%w: only root can give files to another user", err)
+		}
+	}
+	launcher := map[string]any{
+		"name": "local", "socket": launchSocket, "peers": []int{uid}, "public-key": public,
+		"services": services, "sandboxes": sandboxes, "state": filepath.Join(dir, "launch"),
+	}
+	if err := writeYAML(filepath.Join(dir, "launch.yaml"), launcher); err != nil {
 		return nil, err
 	}
 	return map[string]any{
 		"services":  services,
-		"sandboxes": filepath.Join(dir, "sandboxes"),
+		"sandboxes": sandboxes,
 		"approved":  map[string]string{sleepyadd.Name: digest.String()},
-		"launcher":  map[string]any{"key": key},
+		"launcher":  map[string]any{"name": "local", "socket": launchSocket, "key": private},
 	}, nil
+}
+
+// owner is the user who will run serve.
+func (s *setup) owner() (uid, gid int, err error) {
+	if s.user == "" {
+		return os.Geteuid(), os.Getegid(), nil
+	}
+	u, err := user.Lookup(s.user)
+	if err != nil {
+		return 0, 0, err
+	}
+	if uid, err = strconv.Atoi(u.Uid); err != nil {
+		return 0, 0, err
+	}
+	gid, err = strconv.Atoi(u.Gid)
+	return uid, gid, err
+}
+
+func writeYAML(path string, v any) error {
+	text, err := yaml.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append([]byte("# Written by gatehouse init.\n"), text...), 0o600)
 }

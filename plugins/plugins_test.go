@@ -3,6 +3,7 @@ package plugins_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -16,10 +17,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/pep"
 	"github.com/gatehouse-authz/gatehouse/plugins"
+	v1 "github.com/gatehouse-authz/gatehouse/plugins/proto/v1"
 )
 
 const group = "https://gatehouse-authz.github.io/xacml/attribute/group"
@@ -458,4 +465,31 @@ func TestSweep(t *testing.T) {
 	require.NoError(t, living.Close())
 	require.NoError(t, next.Close())
 	require.NoError(t, next.Close(), "twice is once")
+}
+
+// Nobody else talks to a plug-in, not even who can reach its socket: it wants
+// the certificate that was made for this start.
+func TestSocketIsOurs(t *testing.T) {
+	dir := t.TempDir()
+	h, err := plugins.NewHost(plugins.Options{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.Close()) }()
+	e, err := h.Enricher(config(t, "well"))
+	require.NoError(t, err)
+	sockets, err := filepath.Glob(filepath.Join(dir, "*", "*", "plugin-dir*", "plugin*"))
+	require.NoError(t, err)
+	require.Len(t, sockets, 1)
+	for name, theirs := range map[string]credentials.TransportCredentials{
+		"without TLS":         insecure.NewCredentials(),
+		"without certificate": credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}), // the attacker does not care
+	} {
+		connection, err := grpc.NewClient("unix://"+sockets[0], grpc.WithTransportCredentials(theirs))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		_, err = v1.NewEnricherClient(connection).Enrich(ctx, &v1.EnrichRequest{Call: "x"})
+		require.Equal(t, codes.Unavailable, status.Code(err), name)
+		cancel()
+		require.NoError(t, connection.Close())
+	}
+	require.NoError(t, e.Enrich(t.Context(), calm()))
 }

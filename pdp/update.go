@@ -25,7 +25,7 @@ func (e *Engine) Apply(u policies.Update) error {
 	defer e.applying.Unlock()
 	s := e.state.Load()
 	if isConfirmation(u) && s.snapshot != nil && s.snapshot.Revision == u.To {
-		e.Confirmed()
+		e.confirm(u)
 		return nil
 	}
 	snapshot, err := next(s.snapshot, u)
@@ -36,11 +36,21 @@ func (e *Engine) Apply(u policies.Update) error {
 	if err != nil {
 		return fmt.Errorf("revision %s: %w", u.To, err)
 	}
-	e.Confirmed()
+	e.confirm(u)
 	e.state.Store(&state{snapshot: snapshot, program: program, applied: e.clock(), replaced: make(chan struct{})})
 	close(s.replaced)
 	e.checked.forget(u.To)
 	return nil
+}
+
+// confirm notes when the policies were last known to be those of the source: a
+// follower that serves a copy from its disk says how old that word is.
+func (e *Engine) confirm(u policies.Update) {
+	if u.Confirmed.IsZero() {
+		e.Confirmed()
+		return
+	}
+	e.confirmed.Store(u.Confirmed.UnixNano())
 }
 
 func isConfirmation(u policies.Update) bool {

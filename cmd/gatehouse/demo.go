@@ -51,7 +51,7 @@ func demo(ctx context.Context, out io.Writer, keep bool) (err error) {
 			err = fmt.Errorf("%w\nlogs and data are left in %s", err, dir)
 			return
 		}
-		err = os.RemoveAll(dir)
+		err = removeAll(dir)
 	}()
 	// Jobs of another uid must be able to reach their sandboxes.
 	if err := os.Chmod(dir, 0o711); err != nil {
@@ -97,6 +97,18 @@ func demo(ctx context.Context, out io.Writer, keep bool) (err error) {
 	case <-ctx.Done():
 	case err = <-ended:
 		ended <- nil
+	}
+	return err
+}
+
+// removeAll removes the directory once the supervisors of the last jobs, which
+// outlive this process by design, have written their records.
+func removeAll(dir string) (err error) {
+	for range 50 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	return err
 }

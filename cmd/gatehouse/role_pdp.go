@@ -68,7 +68,12 @@ func (s *site) source() (pdp.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pdp: %w", err)
 	}
-	s.health.Check("feed", follower.Trouble)
+	s.health.Facts(func() []daemon.Fact {
+		if err := follower.Trouble(); err != nil {
+			return []daemon.Fact{{Name: "Feed", Value: err.Error()}}
+		}
+		return []daemon.Fact{{Name: "Feed", Value: "OK"}}
+	})
 	return follower, nil
 }
 

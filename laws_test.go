@@ -29,6 +29,7 @@ var importLaw = map[string][]string{
 	"authz": {},
 
 	"internal/xml":      {},
+	"internal/xml/**":   {"internal/xml"},
 	"internal/conf":     {},
 	"internal/daemon":   {},
 	"internal/store/**": {"internal/store/**"},
@@ -46,9 +47,9 @@ var importLaw = map[string][]string{
 	"policies/source":  {"authz", "policies/**"},
 
 	"pdp":             {"authz", "policies", "policies/profile", "pdp/internal/**"},
-	"pdp/internal/**": {"authz", "policies", "policies/profile", "pdp/internal/**"},
+	"pdp/internal/**": {"authz", "policies", "policies/profile", "pdp/internal/**", "internal/xml/**"}, // content of requests, for selectors
 	"pdp/rego":        {"authz", "policies", "policies/profile", "pdp"},
-	"pdp/context":     {"authz", "policies/profile", "internal/xml"},
+	"pdp/context":     {"authz", "policies/profile", "internal/xml/**"},
 
 	"pep":            {"authz"},
 	"pep/pip":        {"authz", "policies/profile", "internal/gsi/**", "internal/token", "internal/store"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -36,7 +35,7 @@ type service struct {
 	account authz.Account
 	fork    *fork.Submitter
 	signer  *launch.Signer
-	stderr  bytes.Buffer
+	stderr  *os.File // of all the launchers
 	process *exec.Cmd
 }
 
@@ -58,6 +57,8 @@ func newService(t *testing.T) *service {
 	s.signer, err = launch.NewSigner(key, "ce1", time.Now)
 	require.NoError(t, err)
 	s.fork = fork.New(launch.NewClient(filepath.Join(s.dir, "socket"), 10*time.Second), s.signer)
+	s.stderr, err = os.Create(filepath.Join(s.dir, "stderr"))
+	require.NoError(t, err)
 	s.up()
 	t.Cleanup(s.down)
 	return s
@@ -80,7 +81,7 @@ func lookUp(t *testing.T, name string) authz.Account {
 // up starts the launcher and does not wait for it.
 func (s *service) up() {
 	s.t.Helper()
-	s.process = &exec.Cmd{Path: "/proc/self/exe", Args: []string{"gatehouse-launch", "-config", s.file}, Env: []string{asCommand + "=1", "PATH=/usr/bin:/bin"}, Stderr: &s.stderr}
+	s.process = &exec.Cmd{Path: "/proc/self/exe", Args: []string{"gatehouse-launch", "-config", s.file}, Env: []string{asCommand + "=1", "PATH=/usr/bin:/bin"}, Stderr: s.stderr}
 	require.NoError(s.t, s.process.Start())
 }
 
@@ -88,7 +89,14 @@ func (s *service) kill() {
 	s.t.Helper()
 	require.NoError(s.t, s.process.Process.Kill())
 	err := s.process.Wait()
-	require.ErrorContains(s.t, err, "killed", "it must have served until then: %s", &s.stderr)
+	require.ErrorContains(s.t, err, "killed", "it must have served until then: %s", s.said())
+}
+
+// said returns what the launchers had to say.
+func (s *service) said() string {
+	text, err := os.ReadFile(s.stderr.Name())
+	require.NoError(s.t, err)
+	return string(text)
 }
 
 // down ends every job that is left, then the launcher, politely.
@@ -102,9 +110,9 @@ func (s *service) down() {
 		}
 		jobs = jobs[1:]
 	}
-	require.NoError(s.t, err, s.stderr.String())
+	require.NoError(s.t, err, s.said())
 	require.NoError(s.t, s.process.Process.Signal(unix.SIGTERM))
-	require.NoError(s.t, s.process.Wait(), s.stderr.String())
+	require.NoError(s.t, s.process.Wait(), s.said())
 }
 
 // job is a short job that leaves one line each time it is run.

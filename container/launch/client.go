@@ -74,7 +74,7 @@ func (c *Client) call(ctx context.Context, q request) (reply, *os.File, error) {
 		return r, f, nil
 	}
 	if f != nil {
-		f.Close()
+		_ = f.Close()
 	}
 	if r.Error == "" {
 		return reply{}, nil, fmt.Errorf("socket %s: %w: its answer and its descriptors disagree", c.path, ErrAway)
@@ -90,7 +90,7 @@ func (c *Client) exchange(ctx context.Context, q request) (reply, *os.File, erro
 	}
 	defer conn.Close()
 	// Closing early is how a cancelled context ends a read.
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	u := conn.(*net.UnixConn)
 	if err := writeFrame(u, q, nil); err != nil {

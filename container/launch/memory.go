@@ -148,7 +148,7 @@ func (m *Memory) replace(text []byte) error {
 		return errors.Join(fmt.Errorf("memory of grants: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	if m.file != nil {
-		m.file.Close()
+		_ = m.file.Close()
 	}
 	m.file, m.size = f, int64(len(text))
 	return nil

@@ -48,7 +48,7 @@ func Listen(path string, peers []uint32) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("launcher socket: %w", err)
 	}
 	if err := handOver(path, peers); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, fmt.Errorf("launcher socket: %w", err)
 	}
 	return l, nil
@@ -66,7 +66,7 @@ func removeDead(path string) error {
 			}
 			return nil
 		}
-		c.Close()
+		_ = c.Close()
 		time.Sleep(10 * time.Millisecond)
 	}
 	return fmt.Errorf("launcher socket %s: another launcher answers there", path)
@@ -88,7 +88,7 @@ func handOver(path string, peers []uint32) error {
 // Serve answers until ctx ends, then waits for the calls under way. It closes
 // l.
 func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -99,7 +99,7 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 			return nil
 		}
 		if err != nil {
-			l.Close()
+			_ = l.Close()
 			return fmt.Errorf("launcher socket: %w", err)
 		}
 		slots <- struct{}{}
@@ -116,11 +116,11 @@ func (s *Server) answer(ctx context.Context, conn *net.UnixConn) {
 		s.Log.WarnContext(ctx, "refused", "error", err)
 		return
 	}
-	conn.SetDeadline(time.Now().Add(serverRequest))
+	_ = conn.SetDeadline(time.Now().Add(serverRequest))
 	var q request
 	f, err := readFrame(conn, &q, maxRequest)
 	if err == nil && f != nil {
-		f.Close()
+		_ = f.Close()
 		err = errors.New("a request with a descriptor")
 	}
 	var r reply
@@ -136,7 +136,7 @@ func (s *Server) answer(ctx context.Context, conn *net.UnixConn) {
 	if open != nil {
 		defer open.Close()
 	}
-	conn.SetDeadline(time.Now().Add(serverRequest))
+	_ = conn.SetDeadline(time.Now().Add(serverRequest))
 	if err := writeFrame(conn, r, open); err != nil {
 		s.Log.WarnContext(ctx, "answer not taken", "error", err)
 	}

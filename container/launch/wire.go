@@ -101,7 +101,7 @@ func readFrame(c *net.UnixConn, v any, limit int) (*os.File, error) {
 	}
 	if err := readBody(c, head, n, v, limit); err != nil {
 		if f != nil {
-			f.Close()
+			_ = f.Close()
 		}
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func received(oob []byte, flags int) (*os.File, error) {
 	}
 	if len(files) > 1 {
 		for _, f := range files {
-			f.Close()
+			_ = f.Close()
 		}
 		return nil, errors.New("more descriptors than expected")
 	}

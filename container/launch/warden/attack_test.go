@@ -120,6 +120,20 @@ func TestNothingIsInherited(t *testing.T) {
 	require.Equal(t, "0\n0\n333\n30\n32\n", parts[2])
 }
 
+func TestProtectionFromTheOOMKillerIsNotInherited(t *testing.T) {
+	needRoot(t)
+	const path = "/proc/self/oom_score_adj"
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("-500"), 0))
+	defer os.WriteFile(path, before, 0)
+	s := newSite(t, nil)
+	o := s.script("oom", "cat "+path)
+	s.start(alice, o)
+	require.Empty(t, s.wait(o.Job).Error)
+	require.Equal(t, "0\n", s.output(alice, o.Job, "out"))
+}
+
 func TestIgnoredSignalsAreReset(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)
@@ -296,9 +310,7 @@ func TestExecutableMustBeApproved(t *testing.T) {
 			_, err := s.run(alice, o)
 			require.ErrorIs(t, err, launch.ErrForbidden)
 			require.ErrorContains(t, err, c.want)
-			st, err := s.warden.Status(t.Context(), o.Job)
-			require.NoError(t, err)
-			require.Equal(t, launch.Claimed, st.State, "claimed, surely not run")
+			s.settles(o.Job, launch.Claimed) // surely not run
 			require.NoFileExists(t, s.home(o.Job)+"/ran")
 		})
 	}

@@ -48,14 +48,12 @@ func becomeJob() int {
 	runtime.LockOSThread()
 	unix.CloseOnExec(stageReport)
 	report := os.NewFile(stageReport, "report")
-	if err := run(); err != nil {
-		fmt.Fprint(report, err)
-		return 126
-	}
+	fmt.Fprint(report, become())
 	return 126
 }
 
-func run() error {
+// become returns why there is no job.
+func become() error {
 	// Nothing inherited survives the execve, whatever the launcher had open.
 	if err := unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close_range: %w", err)
@@ -249,7 +247,10 @@ func tie(in instructions) error {
 func mortal() error {
 	const path = "/proc/self/oom_score_adj"
 	text, err := os.ReadFile(path)
-	if err != nil || !strings.HasPrefix(string(text), "-") {
+	if err != nil {
+		return fmt.Errorf("oom_score_adj: %w", err)
+	}
+	if !strings.HasPrefix(string(text), "-") {
 		return nil
 	}
 	if err := os.WriteFile(path, []byte("0"), 0); err != nil {

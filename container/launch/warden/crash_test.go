@@ -144,6 +144,7 @@ func TestCancelledBeforeItBegan(t *testing.T) {
 	o.Digest = [32]byte{1}
 	_, err := s.run(alice, o) // claims, does not begin
 	require.ErrorIs(t, err, launch.ErrForbidden)
+	s.settles(o.Job, launch.Claimed)
 	r, err := s.run(alice, launch.Order{Operation: launch.Signal, Job: o.Job, Signal: launch.Terminate})
 	require.NoError(t, err)
 	require.Equal(t, launch.Ended, r.Status.State)
@@ -303,9 +304,7 @@ func TestExpiredGrantIsCheckedAgainAtTheLastMoment(t *testing.T) {
 	o := s.script("x", "true")
 	_, err := s.warden.Run(t.Context(), launch.Grant{Operation: launch.Start, Job: o.Job, Account: alice, Expires: time.Now().Add(-time.Second)}, o)
 	require.ErrorContains(t, err, "expired")
-	st, err := s.warden.Status(t.Context(), o.Job)
-	require.NoError(t, err)
-	require.Equal(t, launch.Claimed, st.State)
+	s.settles(o.Job, launch.Claimed)
 }
 
 func TestOneWardenPerState(t *testing.T) {

@@ -57,7 +57,7 @@ func openHome(c claim) (*os.File, error) {
 	home := os.NewFile(uintptr(fd), "sandbox")
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Uid != c.Run.UID {
-		home.Close()
+		_ = home.Close()
 		return nil, errors.Join(fmt.Errorf("sandbox: belongs to uid %d, not to %d", st.Uid, c.Run.UID), err)
 	}
 	return home, nil
@@ -111,7 +111,7 @@ func openFile(home int, path string, owner uint32) (launch.Result, error) {
 		err = fmt.Errorf("%w: the file belongs to somebody else", launch.ErrPath)
 	}
 	if err != nil {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return launch.Result{}, err
 	}
 	file := os.NewFile(uintptr(fd), "sandbox file")
@@ -240,7 +240,7 @@ func removeEntry(dir int, name string, depth int) error {
 		return err
 	}
 	err = empty(fd, depth-1)
-	unix.Close(fd)
+	_ = unix.Close(fd)
 	if err != nil {
 		return err
 	}

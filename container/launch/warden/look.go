@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/gatehouse-authz/gatehouse/container/launch"
 	"golang.org/x/sys/unix"
@@ -37,11 +38,17 @@ func (w *Warden) status(ctx context.Context, job string) (launch.Status, error) 
 
 // look reads the records of a job and settles it if its supervisor was killed.
 func (w *Warden) look(ctx context.Context, f folder, job string) (launch.Status, error) {
-	st, b, err := w.read(f, job)
+	st, _, err := w.read(f, job)
 	if err != nil || st.State == launch.Ended {
 		return st, err
 	}
 	lock, err := f.lock()
+	for try := 0; err == nil && lock == nil && st.State == launch.Claimed && try < 5; try++ {
+		// A supervisor that begins nothing is just ending, or a child of ours has
+		// not got round to closing its copy: do not call that starting at once.
+		time.Sleep(2 * time.Millisecond)
+		lock, err = f.lock()
+	}
 	if err != nil {
 		return launch.Status{}, err
 	}
@@ -53,7 +60,7 @@ func (w *Warden) look(ctx context.Context, f folder, job string) (launch.Status,
 	}
 	defer lock.Close()
 	// It may have ended between the reading and the locking; now nobody writes.
-	st, b, err = w.read(f, job)
+	st, b, err := w.read(f, job)
 	switch {
 	case err != nil || st.State == launch.Ended:
 		return st, err
@@ -123,7 +130,7 @@ func (w *Warden) settle(ctx context.Context, f folder, lock *os.File, b begun, j
 	if b.Boot == w.boot && b.Group != "" {
 		t := group{dir: b.Group, version: c.Groups.Version}
 		e.CPU, _ = t.used()
-		defer t.close()
+		defer func() { _ = t.close() }() // an empty directory that stays harms nobody
 	}
 	return f.write(exitFile, e)
 }

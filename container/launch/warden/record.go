@@ -146,17 +146,18 @@ func (f folder) lock() (*os.File, error) {
 	file := os.NewFile(uintptr(fd), lockFile)
 	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		// A child that this process is forking elsewhere has a copy of every
-		// descriptor until its execve; no fork is under way inside ForkLock.
+		// descriptor until its execve; no fork is under way inside ForkLock. (The
+		// kernel lets the parent go on a moment before it closes them.)
 		syscall.ForkLock.Lock()
 		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 		syscall.ForkLock.Unlock()
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		file.Close()
+		_ = file.Close()
 		return nil, nil
 	}
 	if err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fmt.Errorf("job lock: %w", err)
 	}
 	return file, nil

@@ -128,7 +128,7 @@ func (w *Warden) supervise(ctx context.Context, f folder, lock *os.File, as, job
 		return fmt.Errorf("supervisor: %w", err)
 	}
 	go w.bury(cmd, job)
-	report.Close()
+	_ = report.Close()
 	return heard(ctx, said)
 }
 
@@ -146,7 +146,7 @@ func heard(ctx context.Context, said *os.File) error {
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	said.SetReadDeadline(deadline)
+	_ = said.SetReadDeadline(deadline)
 	text, err := io.ReadAll(io.LimitReader(said, 64<<10))
 	switch {
 	case err != nil:

@@ -52,7 +52,7 @@ func supervise(adopt bool) int {
 	}
 	// The launcher may be gone; then nobody reads this, and nobody needs to.
 	fmt.Fprint(report, begunOK)
-	report.Close()
+	_ = report.Close()
 	s.watch()
 	s.sweep()
 	s.finish()
@@ -114,7 +114,7 @@ func (s *supervisor) begin() error {
 	}
 	defer orders.Close() // before "go": the stage then ends
 	if err := s.enter(pid, dir); err != nil {
-		orders.Close()
+		_ = orders.Close()
 		return errors.Join(err, s.abandon(pid))
 	}
 	if err := writeInstructions(orders, c.instructions(path)); err != nil {
@@ -133,13 +133,13 @@ func (s *supervisor) fork() (int, *os.File, error) {
 	defer ordersIn.Close()
 	failed, failedIn, err := os.Pipe()
 	if err != nil {
-		orders.Close()
+		_ = orders.Close()
 		return 0, nil, err
 	}
 	defer failedIn.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		orders.Close()
+		_ = orders.Close()
 		return 0, nil, err
 	}
 	defer null.Close()
@@ -154,8 +154,8 @@ func (s *supervisor) fork() (int, *os.File, error) {
 	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{nameStage, launch.Tag(s.claim.Order.Job)}, attr)
 	if err != nil {
-		orders.Close()
-		failed.Close()
+		_ = orders.Close()
+		_ = failed.Close()
 		return 0, nil, fmt.Errorf("stage: %w; can everybody execute this program's file?", err)
 	}
 	s.child, s.failed = true, failed
@@ -249,7 +249,7 @@ func (s *supervisor) readFailure() string {
 		return s.failure
 	}
 	defer s.failed.Close()
-	s.failed.SetReadDeadline(time.Now().Add(time.Second))
+	_ = s.failed.SetReadDeadline(time.Now().Add(time.Second))
 	text, err := io.ReadAll(io.LimitReader(s.failed, 4096))
 	if err != nil && len(text) == 0 && s.failure == "" {
 		return ""

@@ -42,8 +42,8 @@ func (id identity) enter() error {
 		return fmt.Errorf("setgroups: %w", errno)
 	}
 	const ask = ^uintptr(0) // an impossible id: changes nothing, returns the present one
-	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(id.GID), 0, 0)
-	unix.RawSyscall(unix.SYS_SETFSUID, uintptr(id.UID), 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_SETFSGID, uintptr(id.GID), 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_SETFSUID, uintptr(id.UID), 0, 0)
 	gid, _, _ := unix.RawSyscall(unix.SYS_SETFSGID, ask, 0, 0)
 	uid, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ask, 0, 0)
 	if id.UID == 0 || uint32(uid) != id.UID || uint32(gid) != id.GID {

@@ -230,7 +230,7 @@ func (w *Warden) claimed(job string) (folder, claim, error) {
 		err = launch.ErrNoJob
 	}
 	if err != nil {
-		f.dir.Close()
+		_ = f.dir.Close()
 		return folder{}, claim{}, err
 	}
 	return f, c, nil

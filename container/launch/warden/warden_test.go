@@ -140,6 +140,16 @@ func (s *site) wait(job string) launch.Exit {
 	return *st.Exit
 }
 
+// settles waits for a state: a supervisor that gave up may still be ending.
+func (s *site) settles(job string, want launch.State) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		st, err := s.warden.Status(s.t.Context(), job)
+		require.NoError(s.t, err)
+		return st.State == want
+	}, 5*time.Second, 5*time.Millisecond, "the job is not %s", want)
+}
+
 // output reads a file of a sandbox through the Warden.
 func (s *site) output(a authz.Account, job, path string) string {
 	s.t.Helper()

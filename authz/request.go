@@ -41,10 +41,12 @@ type Attribute struct {
 }
 
 // Content is the XML document that a request carries for one category
-// (XACML 3.0 core, 5.45), as the bytes of a single element.
+// (XACML 3.0 core, 5.45), as the bytes of a single element that needs no
+// declaration from around it.
 type Content struct {
 	Category Category
 	XML      []byte
+	Standing Standing
 }
 
 // Request is one question: may this subject do this action on this resource

@@ -16,6 +16,8 @@ type child interface {
 	origin() policies.Item
 	// goal returns its target, by which it is found; nil for none.
 	goal() *target
+	// filed returns where the keys are kept under which it is in the index.
+	filed() *[]filing
 }
 
 // node is a compiled policies.Node.
@@ -28,6 +30,7 @@ type node interface {
 
 // container is a compiled policy or policy set.
 type container struct {
+	filings
 	from     policies.Node
 	header   *policies.Header
 	set      bool

@@ -34,6 +34,7 @@ type Opinion struct {
 
 // foreign is a compiled policies.Foreign.
 type foreign struct {
+	filings
 	from    *policies.Foreign
 	program ForeignProgram
 	why     *authz.Reason

@@ -4,7 +4,6 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
@@ -50,7 +49,7 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 	}
 	out.chunks = append(out.chunks, old.chunks[len(old.chunks)-tail:]...)
 	for _, ch := range gone {
-		for _, f := range c.filings(ch) {
+		for _, f := range *ch.filed() {
 			out.index = out.index.remove(c.tx, f.reading, f.key, ch)
 		}
 	}
@@ -66,6 +65,8 @@ func sameChunk[T policies.Item](k *chunk, items []T) bool {
 // list it takes out of gone.
 func compileChunk[T policies.Item](c *compilation, into *list, items []T, gone map[policies.Item]child, compile func(T) child) *chunk {
 	k := &chunk{from: &items[0], children: make([]child, 0, len(items))}
+	crowd := crowd{}
+	fresh := map[child]bool{}
 	for _, it := range items {
 		ch, kept := gone[it]
 		if kept {
@@ -75,21 +76,35 @@ func compileChunk[T policies.Item](c *compilation, into *list, items []T, gone m
 		}
 		k.children = append(k.children, ch)
 		k.count(ch)
-		filings := c.filings(ch)
-		if len(filings) == 0 {
-			k.open = append(k.open, ch)
+		if !kept {
+			fresh[ch] = true
 		}
-		for _, f := range filings {
-			if !kept {
-				into.index = into.index.add(c.tx, f.reading, f.key, ch)
-			}
-			k.readings = addOnce(k.readings, f.reading)
-			if f.required >= 0 {
-				k.required = addOnce(k.required, f.required)
-			}
+		crowd.count(ch.goal())
+	}
+	for _, ch := range k.children {
+		if fresh[ch] {
+			*ch.filed() = crowd.filings(ch.goal())
 		}
+		k.file(c, into, ch, fresh[ch])
 	}
 	return k
+}
+
+// file notes where a child is found, and puts a fresh one there.
+func (k *chunk) file(c *compilation, into *list, ch child, fresh bool) {
+	filings := *ch.filed()
+	if len(filings) == 0 {
+		k.open = append(k.open, ch)
+	}
+	for _, f := range filings {
+		if fresh {
+			into.index = into.index.add(c.tx, f.reading, f.key, ch)
+		}
+		k.readings = addOnce(k.readings, f.reading)
+		if f.required >= 0 {
+			k.required = addOnce(k.required, f.required)
+		}
+	}
 }
 
 func addOnce(to []int, n int) []int {
@@ -136,6 +151,12 @@ func (l *list) sum() {
 	}
 }
 
+// filings are what a child is found by: kept with it, so that it leaves the index
+// as it came.
+type filings struct{ keys []filing }
+
+func (f *filings) filed() *[]filing { return &f.keys }
+
 // filing is one key under which a child stands in the index.
 type filing struct {
 	reading  int
@@ -143,37 +164,50 @@ type filing struct {
 	required int // slot, or -1
 }
 
-// filings returns the keys of which a request must have one for the child to
-// be anything but NotApplicable; none if there is no such set.
-func (c *compilation) filings(ch child) []filing {
-	t := ch.goal()
+// crowd counts, within one chunk, how many matches ask for the same key: the
+// fewer, the better a key tells requests apart.
+type crowd map[filing]int
+
+func (c crowd) count(t *target) {
+	if t == nil {
+		return
+	}
+	for i := range t.anyOf {
+		for j := range t.anyOf[i].allOf {
+			for _, m := range t.anyOf[i].allOf[j].matches {
+				for _, f := range m.files {
+					c[filing{reading: f.reading, key: f.key}]++
+				}
+			}
+		}
+	}
+}
+
+// filings returns the keys of which a request must have one for a child with
+// that target to be anything but NotApplicable; none if there is no such set.
+func (c crowd) filings(t *target) []filing {
 	if t == nil {
 		return nil
 	}
 	var best []filing
-	score := 0
+	least := 0
 	for i := range t.anyOf {
-		keys, worth := c.alternatives(&t.anyOf[i])
-		if worth > score {
-			best, score = keys, worth
+		keys, n := c.alternatives(&t.anyOf[i])
+		if len(keys) > 0 && (best == nil || n < least) {
+			best, least = keys, n
 		}
 	}
 	return best
 }
 
-// alternatives returns the keys of one disjunction: those of one keyed match
-// of each conjunction in it. Names of people tell requests apart best.
-func (c *compilation) alternatives(a *anyOf) (keys []filing, worth int) {
-	if len(a.allOf) == 0 {
-		return nil, 0
-	}
-	subject := true
+// alternatives returns the keys of one disjunction, those of one match of each
+// conjunction in it, and how crowded they are.
+func (c crowd) alternatives(a *anyOf) (keys []filing, n int) {
 	for i := range a.allOf {
-		m := keyed(a.allOf[i].matches)
+		m, crowded := c.rarest(a.allOf[i].matches)
 		if m == nil {
 			return nil, 0
 		}
-		subject = subject && c.category(m) == authz.Subject
 		required := -1
 		if m.attr.required {
 			required = m.attr.slot
@@ -181,28 +215,22 @@ func (c *compilation) alternatives(a *anyOf) (keys []filing, worth int) {
 		for _, f := range m.files {
 			keys = append(keys, filing{f.reading, f.key, required})
 		}
+		n += crowded
 	}
-	worth = max(1000-len(keys), 1)
-	if subject {
-		worth += 1000
-	}
-	return keys, worth
+	return keys, n
 }
 
-func (c *compilation) category(m *match) authz.Category {
-	return c.compiler.names.slots[m.attr.slot].category
-}
-
-// keyed returns the match of a conjunction to file by: one that holds by its
-// key alone if there is one, else one that needs a key.
-func keyed(ms []match) *match {
-	var best *match
+// rarest returns the match to file a conjunction by, if one of its matches
+// compares keys at all.
+func (c crowd) rarest(ms []match) (best *match, least int) {
 	for i := range ms {
-		switch m := &ms[i]; {
-		case len(m.files) == 0:
-		case best == nil, best.reading < 0 && m.reading >= 0:
-			best = m
+		n := 0
+		for _, f := range ms[i].files {
+			n += c[filing{reading: f.reading, key: f.key}]
+		}
+		if len(ms[i].files) > 0 && (best == nil || n < least) {
+			best, least = &ms[i], n
 		}
 	}
-	return best
+	return best, least
 }

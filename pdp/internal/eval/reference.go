@@ -13,6 +13,7 @@ import (
 // reference stands for a policy of the library. One that is not there is
 // Indeterminate when it is asked, not before (XACML 3.0 core, 7.15).
 type reference struct {
+	filings
 	from   *policies.Reference
 	target node // nil when missing
 	why    *authz.Reason

@@ -11,6 +11,7 @@ import (
 type owner struct{ pap, policy string }
 
 type rule struct {
+	filings
 	from      *policies.Rule
 	owner     *owner
 	target    *target

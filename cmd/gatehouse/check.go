@@ -61,6 +61,10 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 	try("host", err)
 	_, err = pip.NewStrength(c.Strength)
 	try("credential-strength", err)
+	for _, p := range c.Plugins {
+		pinned := p.pinned()
+		try("plugins", pinned.Check())
+	}
 	if c.Container != nil {
 		_, err = s.accounts()
 		try("accounts", err)

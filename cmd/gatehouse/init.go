@@ -115,16 +115,23 @@ func (s *setup) ask(in io.Reader, out io.Writer) error {
 			return unusable(fmt.Errorf("who is the first administrator? give --admin \"/DC=…/CN=…\""))
 		}
 	}
-	return lines.Err()
+	return errors.Join(lines.Err(), s.absolute())
+}
+
+// absolute makes the paths mean the same wherever serve is started.
+func (s *setup) absolute() (err error) {
+	for _, path := range []*string{&s.dir, &s.cert, &s.key, &s.trust} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // configuration makes the directories and keys, and returns the configuration
 // that names them.
 func (s *setup) configuration() (map[string]any, error) {
-	dir, err := filepath.Abs(s.dir)
-	if err != nil {
-		return nil, err
-	}
+	dir := s.dir
 	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
 		return nil, err
 	}

@@ -21,13 +21,10 @@ func (s *site) plugins(context.Context) ([]authz.Enricher, error) {
 	s.closeLater(host)
 	var all []authz.Enricher
 	for _, p := range s.config.Plugins {
-		c := plugins.Config{Name: p.Name, Path: string(p.Path), SHA256: p.SHA256, Args: p.Args}
-		for _, id := range p.Assert {
-			c.Assert = append(c.Assert, plugins.AttributeName{Category: authz.Subject, ID: id})
-		}
+		c := p.pinned()
 		enricher, err := host.Enricher(c)
 		if err != nil {
-			return nil, fmt.Errorf("plug-in %s: %w", p.Name, err)
+			return nil, err
 		}
 		all = append(all, enricher)
 		s.health.Check("plug-in "+p.Name, func() error {
@@ -38,4 +35,13 @@ func (s *site) plugins(context.Context) ([]authz.Enricher, error) {
 		})
 	}
 	return all, nil
+}
+
+// pinned is the plug-in as its host wants it.
+func (p *PluginConfig) pinned() plugins.Config {
+	c := plugins.Config{Name: p.Name, Path: string(p.Path), SHA256: p.SHA256, Args: p.Args}
+	for _, id := range p.Assert {
+		c.Assert = append(c.Assert, plugins.AttributeName{Category: authz.Subject, ID: id})
+	}
+	return c
 }

@@ -21,7 +21,7 @@ import (
 
 // languages are the policy languages besides SPL and XACML.
 func languages() map[string]pdp.Language {
-	return map[string]pdp.Language{string(change.Rego): rego.Language{}}
+	return map[string]pdp.Language{string(change.Rego): rego.New()}
 }
 
 // buildPDP makes the engine follow the PAP in this process, or one elsewhere.

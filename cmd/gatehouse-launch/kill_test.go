@@ -11,8 +11,10 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,10 +41,14 @@ type service struct {
 	process *exec.Cmd
 }
 
-func newService(t *testing.T) *service {
+func newService(t *testing.T, peers ...int) *service {
 	t.Helper()
 	s := &service{t: t}
-	lines := []string{fmt.Sprintf("peers: [%d]", os.Geteuid())}
+	list := []string{strconv.Itoa(os.Geteuid())}
+	for _, uid := range peers {
+		list = append(list, strconv.Itoa(uid))
+	}
+	lines := []string{fmt.Sprintf("peers: [%s]", strings.Join(list, ", "))}
 	name := "nobody"
 	if os.Geteuid() != 0 {
 		lines = append(lines, "run-jobs-as-self: true")
@@ -235,4 +241,40 @@ func TestReplayAfterARestart(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 	require.ErrorIs(t, err, launch.ErrRefused)
 	require.ErrorContains(t, err, "used before")
+}
+
+// ⚿ The kernel says who asks; only the listed are answered.
+func TestPeers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("asks as other users: needs root")
+	}
+	s := newService(t, 61998)
+	require.NoError(t, s.insist(t.Context(), s.job())) // it is up
+	ask := func(uid uint32) string {
+		cmd := &exec.Cmd{
+			Path: "/proc/self/exe", Args: []string{"peer"}, Env: []string{asPeer + "=" + filepath.Join(s.dir, "socket")},
+			SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}},
+		}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err)
+		return string(out)
+	}
+	require.Equal(t, "<nil>", ask(61998))
+	require.Contains(t, ask(61999), launch.ErrAway.Error())
+	require.Contains(t, s.said(), "uid 61999")
+}
+
+// With a single peer nobody else can even connect.
+func TestSinglePeerOwnsTheSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("gives a socket away: needs root")
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	l, err := launch.Listen(path, []uint32{61998})
+	require.NoError(t, err)
+	defer l.Close()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.Equal(t, uint32(61998), info.Sys().(*syscall.Stat_t).Uid)
 }

@@ -355,6 +355,20 @@ func TestIDIsNotShown(t *testing.T) {
 	}
 }
 
+// Somebody removes everything while a job runs: its supervisor still ends it
+// at its limit, and then itself.
+func TestSupervisorOutlivesNoRecords(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	o := s.script("x", "sleep 20")
+	o.Limits.Wall = time.Second
+	s.start(alice, o)
+	b := s.record(o.Job, "begun")
+	require.NoError(t, os.RemoveAll(filepath.Join(s.config.State, "jobs", o.Job)))
+	waitGone(t, pid(b, "job"))
+	waitGone(t, pid(b, "supervisor"))
+}
+
 // Supervisors and stages are killed at random moments, the first milliseconds
 // above all: no job runs twice, and none is said to have ended well that did
 // not run.

@@ -106,6 +106,12 @@ func (f folder) has(name string) (bool, error) {
 	return true, nil
 }
 
+// removed reports whether the directory itself is gone.
+func (f folder) removed() bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(f.dir.Fd()), &st) == nil && st.Nlink == 0
+}
+
 // write puts v on the disk as the record name, whole or not at all.
 func (f folder) write(name string, v any) error {
 	text, err := json.Marshal(v, jsonv1.FormatDurationAsNano(true))

@@ -145,12 +145,13 @@ func (s *supervisor) sweep() {
 }
 
 // finish writes how the job ended, as often as it takes: a full disk must not
-// turn a job that ended into one that was lost.
+// turn a job that ended into one that was lost. Only when the records
+// themselves were removed is there nobody left to tell.
 func (s *supervisor) finish() {
 	exit := s.exit()
 	for {
 		err := s.folder.write(exitFile, exit)
-		if err == nil {
+		if err == nil || s.folder.removed() {
 			break
 		}
 		fmt.Fprintln(os.Stderr, err)

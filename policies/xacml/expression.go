@@ -93,6 +93,9 @@ func (p *parser) designator(start xml.Token) (policies.Expression, error) {
 	if d.Type, err = p.dataType(start); err != nil {
 		return nil, err
 	}
+	if d.Type == AnyType {
+		d.Type = ""
+	}
 	d.Issuer = start.Value("Issuer")
 	if d.MustBePresent, err = p.mustBePresent(start); err != nil {
 		return nil, err

@@ -123,5 +123,17 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n, err := Parse("f.xml", data)
 		require.Equal(t, err == nil, n != nil)
+		if err != nil {
+			return
+		}
+		// What was read can be written and read again, or is refused.
+		text, err := Write(n, Options{Functions: Own})
+		if err != nil {
+			require.ErrorAs(t, err, new(*Refusal))
+			return
+		}
+		back, err := Parse("f.xml", text)
+		require.NoError(t, err, "%s", text)
+		require.Equal(t, bare(n), bare(back), "%s", text)
 	})
 }

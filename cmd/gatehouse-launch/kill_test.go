@@ -109,14 +109,18 @@ func (s *service) said() string {
 func (s *service) down() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	jobs, err := s.fork.List(ctx)
-	for err == nil && len(jobs) > 0 {
-		if jobs[0].State != batch.Ended {
-			require.NoError(s.t, s.fork.Cancel(ctx, batch.Job{ID: jobs[0].ID, Account: s.account}))
+	require.Eventually(s.t, func() bool {
+		jobs, err := s.fork.List(ctx)
+		require.NoError(s.t, err, s.said())
+		ended := true
+		for _, j := range jobs {
+			if j.State != batch.Ended {
+				ended = false
+				require.NoError(s.t, s.fork.Cancel(ctx, batch.Job{ID: j.ID, Account: s.account}))
+			}
 		}
-		jobs = jobs[1:]
-	}
-	require.NoError(s.t, err, s.said())
+		return ended
+	}, 30*time.Second, 20*time.Millisecond)
 	require.NoError(s.t, s.process.Process.Signal(unix.SIGTERM))
 	require.NoError(s.t, s.process.Wait(), s.said())
 }

@@ -115,6 +115,10 @@ type Credential struct {
 	// Judge gives today's verdict, without network access: expiry and
 	// revocation change while a connection stays open. Nil means Err stands.
 	Judge func() error
+	// Beside is a second credential in the same request, such as a token next
+	// to a certificate. Neither stands unless both do, and whether both name
+	// one person is for an enricher to find out.
+	Beside *Credential
 }
 
 // Verdict returns nil if the credential stands now.

@@ -1,0 +1,325 @@
+package context
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/xml"
+)
+
+// decoder reads the XML of requests and responses.
+type decoder struct {
+	r       *xml.Reader
+	space   string
+	options Options
+	lenient bool // responses of others: attributes that are not known are ignored
+}
+
+// children calls read for each child element of the namespace; one that read
+// does not know is an error.
+func (d *decoder) children(read func(child xml.Token) (known bool, err error)) error {
+	for child, err := range d.r.Children() {
+		if err != nil {
+			return err
+		}
+		known := false
+		if child.Name.Space == d.space || child.Name.Space == twoPolicy {
+			if known, err = read(child); err != nil {
+				return err
+			}
+		}
+		if !known {
+			return d.r.Unexpected(child)
+		}
+	}
+	return nil
+}
+
+// only refuses attributes of no namespace other than those named: one that is
+// misspelt must not silently be absent.
+func (d *decoder) only(start xml.Token, names ...string) error {
+	if d.lenient {
+		return nil
+	}
+	for _, a := range start.Attrs {
+		if a.Name.Space == "" && !slices.Contains(names, a.Name.Local) {
+			return d.r.Errorf(a.Offset, "<%s> has no attribute %q in XACML", start.Name.Local, a.Name.Local)
+		}
+	}
+	return nil
+}
+
+func (d *decoder) flag(start xml.Token, name string) (bool, error) {
+	a, ok := start.Attr(xml.Name{Local: name})
+	switch text := strings.TrimSpace(a.Value); {
+	case !ok, text == "false", text == "0":
+		return false, nil
+	case text == "true", text == "1":
+		return true, nil
+	}
+	return false, d.r.Errorf(a.Offset, "%s is %q; want true or false", name, a.Value)
+}
+
+// value reads an element with text of a data type: an AttributeValue, or an
+// AttributeAssignment.
+func (d *decoder) value(start xml.Token, t authz.DataType) (authz.Value, error) {
+	if t == authz.XPathExpression {
+		c := start.Value("XPathCategory")
+		node, err := d.r.Node()
+		if err != nil {
+			return authz.Value{}, err
+		}
+		prefixes := map[string]string{}
+		for _, b := range node.Bindings() {
+			if b.Prefix != "" {
+				prefixes[strings.Clone(b.Prefix)] = strings.Clone(b.Space)
+			}
+		}
+		return authz.XPathValue(strings.Clone(strings.TrimSpace(node.StringValue())), authz.Category(strings.Clone(c)), prefixes), nil
+	}
+	text, err := d.r.Content()
+	if err != nil {
+		return authz.Value{}, err
+	}
+	v, err := authz.ParseValue(t, strings.Clone(text))
+	if err != nil {
+		return v, d.r.Wrap(start.Offset, err)
+	}
+	return v, nil
+}
+
+func (d *decoder) dataType(start xml.Token) (authz.DataType, error) {
+	t, err := d.r.Required(start, "DataType")
+	return authz.DataType(strings.Clone(t)).Canonical(), err
+}
+
+// required is a required attribute, kept apart from the document.
+func (d *decoder) required(start xml.Token, name string) (string, error) {
+	s, err := d.r.Required(start, name)
+	return strings.Clone(s), err
+}
+
+// attribute reads an Attribute of 3.0, whose values have types, or of 2.0,
+// which has one itself.
+func (d *decoder) attribute(start xml.Token, c authz.Category) (authz.Attribute, error) {
+	two := d.space == TwoNamespace
+	names := []string{"AttributeId", "Issuer", "IncludeInResult"}
+	if two {
+		names[2] = "DataType"
+	}
+	a := authz.Attribute{Category: c, Issuer: strings.Clone(start.Value("Issuer"))}
+	if err := d.only(start, names...); err != nil {
+		return a, err
+	}
+	var err error
+	if a.ID, err = d.required(start, "AttributeId"); err != nil {
+		return a, err
+	}
+	if a.IncludeInResult, err = d.flag(start, "IncludeInResult"); err != nil {
+		return a, err
+	}
+	var one authz.DataType
+	if two {
+		if one, err = d.dataType(start); err != nil {
+			return a, err
+		}
+	}
+	if a.Values, err = d.values(one); err == nil && len(a.Values) == 0 {
+		err = d.r.Errorf(start.Offset, "attribute %q has no value", a.ID)
+	}
+	a.Standing = d.options.standing(c, a.ID)
+	return a, err
+}
+
+// values reads the AttributeValue children; one is their type in 2.0, "" in
+// 3.0.
+func (d *decoder) values(one authz.DataType) (values []authz.Value, err error) {
+	err = d.children(func(child xml.Token) (bool, error) {
+		if child.Name.Local != "AttributeValue" {
+			return false, nil
+		}
+		t := one
+		if t == "" {
+			if err := d.only(child, "DataType", "XPathCategory"); err != nil {
+				return true, err
+			}
+			if t, err = d.dataType(child); err != nil {
+				return true, err
+			}
+		}
+		v, err := d.value(child, t)
+		values = append(values, v)
+		return true, err
+	})
+	return values, err
+}
+
+// three reads a Request of 3.0 (XACML 3.0 core, 5.42).
+func (d *decoder) three(start xml.Token) (*Request, error) {
+	r := &Request{Form: ThreeXML, options: d.options}
+	if err := d.only(start, "ReturnPolicyIdList", "CombinedDecision"); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.ReturnPolicyIDs, err = d.flag(start, "ReturnPolicyIdList"); err != nil {
+		return nil, err
+	}
+	if r.Combined, err = d.flag(start, "CombinedDecision"); err != nil {
+		return nil, err
+	}
+	var references []reference
+	err = d.children(func(child xml.Token) (bool, error) {
+		switch child.Name.Local {
+		case "RequestDefaults":
+			return true, d.r.Skip() // holds XPathVersion alone
+		case "Attributes":
+			g, err := d.attributes(child)
+			r.groups = append(r.groups, g)
+			return true, err
+		case "MultiRequests":
+			var err error
+			references, err = d.multiRequests()
+			return true, err
+		}
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, r.resolve(references)
+}
+
+func (d *decoder) attributes(start xml.Token) (group, error) {
+	c, err := d.required(start, "Category")
+	if err != nil {
+		return group{}, err
+	}
+	if err := d.only(start, "Category"); err != nil {
+		return group{}, err
+	}
+	g := group{category: authz.Category(c), position: d.r.Position(start.Offset)}
+	if id, ok := start.Attr(xml.Name{Space: xmlSpace, Local: "id"}); ok {
+		g.id = strings.Clone(id.Value)
+	}
+	err = d.children(func(child xml.Token) (bool, error) {
+		switch child.Name.Local {
+		case "Content":
+			if g.content != nil {
+				return true, d.r.Errorf(child.Offset, "a second Content of one category")
+			}
+			var err error
+			g.content, err = d.content(child, g.category)
+			return true, err
+		case "Attribute":
+			a, err := d.attribute(child, g.category)
+			g.attrs = append(g.attrs, a)
+			return true, err
+		}
+		return false, nil
+	})
+	return g, err
+}
+
+const xmlSpace = "http://www.w3.org/XML/1998/namespace"
+
+// content reads the one element within a Content (XACML 3.0 core, 5.45).
+func (d *decoder) content(start xml.Token, c authz.Category) (*authz.Content, error) {
+	var content *authz.Content
+	for child, err := range d.r.Children() {
+		if err != nil {
+			return nil, err
+		}
+		if content != nil {
+			return nil, d.r.Errorf(child.Offset, "Content holds more than one element")
+		}
+		fragment, err := d.r.Raw()
+		if err != nil {
+			return nil, err
+		}
+		content = &authz.Content{Category: c, XML: []byte(fragment.Standalone()), Standing: d.options.standing(c, "")}
+	}
+	if content == nil {
+		return nil, d.r.Errorf(start.Offset, "Content holds no element")
+	}
+	return content, nil
+}
+
+// reference is a RequestReference: the ids of the groups of one question.
+type reference struct {
+	ids      []string
+	position xml.Position
+}
+
+func (d *decoder) multiRequests() (all []reference, err error) {
+	err = d.children(func(child xml.Token) (bool, error) {
+		if child.Name.Local != "RequestReference" {
+			return false, nil
+		}
+		one := reference{position: d.r.Position(child.Offset)}
+		err := d.children(func(t xml.Token) (bool, error) {
+			if t.Name.Local != "AttributesReference" {
+				return false, nil
+			}
+			id, err := d.required(t, "ReferenceId")
+			if err == nil {
+				err = d.r.Empty()
+			}
+			one.ids = append(one.ids, id)
+			return true, err
+		})
+		all = append(all, one)
+		return true, err
+	})
+	if err == nil && len(all) == 0 {
+		all = []reference{}
+	}
+	return all, err
+}
+
+// resolve finds the groups that references name.
+func (r *Request) resolve(references []reference) error {
+	byID := map[string]int{}
+	for i, g := range r.groups {
+		if g.id == "" {
+			continue
+		}
+		if _, twice := byID[g.id]; twice {
+			return &Error{g.position, "the id " + quote(g.id) + " stands twice"}
+		}
+		byID[g.id] = i
+	}
+	if references == nil {
+		return nil
+	}
+	if len(references) == 0 {
+		return &Error{Message: "MultiRequests holds no RequestReference"}
+	}
+	r.references = make([][]int, 0, len(references))
+	for _, ref := range references {
+		var groups []int
+		for _, id := range ref.ids {
+			i, ok := byID[id]
+			switch {
+			case !ok:
+				return &Error{ref.position, "no Attributes have the id " + quote(id)}
+			case slices.Contains(groups, i):
+				return &Error{ref.position, "the id " + quote(id) + " is referred to twice"}
+			}
+			groups = append(groups, i)
+		}
+		if len(groups) == 0 {
+			return &Error{ref.position, "a RequestReference names no Attributes"}
+		}
+		r.references = append(r.references, groups)
+	}
+	return nil
+}
+
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return `"` + s + `"`
+}

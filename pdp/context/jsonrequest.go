@@ -1,0 +1,222 @@
+package context
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/xml"
+)
+
+// shortCategories are the members of a request that stand for a category (JSON
+// profile 1.1, 4.2.2.1).
+var shortCategories = map[string]authz.Category{
+	"AccessSubject":       authz.Subject,
+	"Resource":            authz.Resource,
+	"Action":              authz.Action,
+	"Environment":         authz.Environment,
+	"RecipientSubject":    authz.RecipientSubject,
+	"IntermediarySubject": authz.Intermediary,
+	"Codebase":            "urn:oasis:names:tc:xacml:1.0:subject-category:codebase",
+	"RequestingMachine":   "urn:oasis:names:tc:xacml:1.0:subject-category:requesting-machine",
+}
+
+func readJSON(name string, data []byte, o Options) (*Request, error) {
+	j, err := newJSONReader(name, data, o.Size)
+	if err != nil {
+		return nil, err
+	}
+	d := &jsonDecoder{j, o}
+	var request *Request
+	err = j.object("the document", func(member string) (bool, error) {
+		if member != "Request" {
+			return false, nil
+		}
+		var err error
+		request, err = d.request()
+		return true, err
+	})
+	if err == nil {
+		err = j.finish()
+	}
+	if err == nil && request == nil {
+		err = &Error{j.at(0), "the document has no Request"}
+	}
+	return request, err
+}
+
+// jsonDecoder reads the JSON profile.
+type jsonDecoder struct {
+	*jsonReader
+	options Options
+}
+
+func (d *jsonDecoder) request() (*Request, error) {
+	r := &Request{Form: JSON, options: d.options}
+	var references []reference
+	err := d.object("Request", func(member string) (known bool, err error) {
+		switch member {
+		case "ReturnPolicyIdList":
+			r.ReturnPolicyIDs, err = d.flag(member)
+		case "CombinedDecision":
+			r.Combined, err = d.flag(member)
+		case "XPathVersion":
+			_, err = d.text(member)
+		case "MultiRequests":
+			references, err = d.multiRequests()
+		default:
+			category, short := shortCategories[member]
+			if !short && member != "Category" {
+				return false, nil
+			}
+			err = d.list(func() error {
+				g, err := d.group(member, category)
+				r.groups = append(r.groups, g)
+				return err
+			})
+		}
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, r.resolve(references)
+}
+
+func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
+	g := group{category: c, position: d.here()}
+	var contents string
+	hasContent := false
+	err := d.object(what, func(member string) (known bool, err error) {
+		switch member {
+		case "CategoryId":
+			var id string
+			id, err = d.text(member)
+			category := longCategory(id)
+			if c != "" && category != c {
+				return true, &Error{g.position, what + " is not of the category " + quote(id)}
+			}
+			g.category = category
+		case "Id":
+			g.id, err = d.text(member)
+		case "Content":
+			contents, err = d.text(member)
+			hasContent = true
+		case "Attribute":
+			err = d.list(func() error {
+				a, err := d.attribute()
+				g.attrs = append(g.attrs, a)
+				return err
+			})
+		default:
+			return false, nil
+		}
+		return true, err
+	})
+	switch {
+	case err != nil:
+		return g, err
+	case g.category == "":
+		return g, &Error{g.position, what + " has no CategoryId"}
+	}
+	for i := range g.attrs {
+		a := &g.attrs[i]
+		a.Category, a.Standing = g.category, d.options.standing(g.category, a.ID)
+	}
+	if hasContent {
+		g.content, err = d.content(contents, g)
+	}
+	return g, err
+}
+
+// longCategory is the URI of a category that may be written by its short name.
+func longCategory(id string) authz.Category {
+	if c, ok := shortCategories[id]; ok {
+		return c
+	}
+	return authz.Category(id)
+}
+
+// content reads the XML of a Content, which may be in base 64 (JSON profile
+// 1.1, 4.2.3).
+func (d *jsonDecoder) content(text string, g group) (*authz.Content, error) {
+	document := []byte(text)
+	if !strings.Contains(text, "<") {
+		decoded, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, &Error{g.position, "Content is neither XML nor base 64"}
+		}
+		document = decoded
+	}
+	r := xml.NewReader("Content", document, d.options.limits())
+	if _, err := r.Root(); err != nil {
+		return nil, &Error{g.position, err.Error()}
+	}
+	fragment, err := r.Raw()
+	if err == nil {
+		err = r.Finish()
+	}
+	if err != nil {
+		return nil, &Error{g.position, err.Error()}
+	}
+	return &authz.Content{Category: g.category, XML: []byte(fragment.Standalone()), Standing: d.options.standing(g.category, "")}, nil
+}
+
+func (d *jsonDecoder) attribute() (authz.Attribute, error) {
+	place := d.here()
+	var a authz.Attribute
+	var raw *jsonValue
+	var t string
+	err := d.object("Attribute", func(member string) (known bool, err error) {
+		switch member {
+		case "AttributeId":
+			a.ID, err = d.text(member)
+		case "Issuer":
+			a.Issuer, err = d.text(member)
+		case "DataType":
+			t, err = d.text(member)
+		case "IncludeInResult":
+			a.IncludeInResult, err = d.flag(member)
+		case "Value":
+			raw, err = d.rawValue()
+		default:
+			return false, nil
+		}
+		return true, err
+	})
+	switch {
+	case err != nil:
+		return a, err
+	case a.ID == "":
+		return a, &Error{place, "an Attribute has no AttributeId"}
+	case raw == nil:
+		return a, &Error{place, "attribute " + quote(a.ID) + " has no Value"}
+	}
+	a.Values, err = raw.values(longType(t))
+	return a, err
+}
+
+func (d *jsonDecoder) multiRequests() (all []reference, err error) {
+	all = []reference{}
+	err = d.object("MultiRequests", func(member string) (bool, error) {
+		if member != "RequestReference" {
+			return false, nil
+		}
+		return true, d.list(func() error {
+			one := reference{position: d.here()}
+			err := d.object(member, func(member string) (bool, error) {
+				if member != "ReferenceId" {
+					return false, nil
+				}
+				return true, d.list(func() error {
+					id, err := d.text(member)
+					one.ids = append(one.ids, id)
+					return err
+				})
+			})
+			all = append(all, one)
+			return err
+		})
+	})
+	return all, err
+}

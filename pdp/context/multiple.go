@@ -1,0 +1,196 @@
+package context
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/xml"
+	"github.com/gatehouse-authz/gatehouse/internal/xml/xpath"
+)
+
+// The attributes of the Multiple Decision and Hierarchical Resource profiles.
+const (
+	contentSelector  = "urn:oasis:names:tc:xacml:3.0:content-selector"
+	multipleSelector = "urn:oasis:names:tc:xacml:3.0:profile:multiple:content-selector"
+	shortSelector    = "urn:oasis:names:tc:xacml:3.0:multiple:content-selector" // as the conformance kit has it
+)
+
+// Questions lists what the request asks, each question by itself, in the order
+// in which the answers stand in the response (Multiple Decision profile 1.0,
+// section 2). The attributes by which the questions of a scope or a
+// content-selector differ are marked to be included in the result.
+func (r *Request) Questions() ([]*authz.Request, error) {
+	sets := r.references
+	if sets == nil {
+		all := make([]int, len(r.groups))
+		for i := range all {
+			all[i] = i
+		}
+		sets = [][]int{all}
+	}
+	var questions []*authz.Request
+	for _, set := range sets {
+		err := r.product(set, func(groups []group) error {
+			expanded, err := r.expand(groups)
+			for _, e := range expanded {
+				questions = append(questions, r.question(e))
+			}
+			if err == nil && len(questions) > r.options.MostQuestions {
+				err = r.tooMany()
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(questions) > 1 {
+		r.stopClock(questions)
+	}
+	return questions, nil
+}
+
+func (r *Request) tooMany() error {
+	return &Error{Message: fmt.Sprintf("the request asks more than %d questions", r.options.MostQuestions)}
+}
+
+// question makes one request of groups whose categories differ.
+func (r *Request) question(groups []group) *authz.Request {
+	q := &authz.Request{ReturnPolicyIDs: r.ReturnPolicyIDs}
+	for _, g := range groups {
+		q.Attributes = append(q.Attributes, g.attrs...)
+		if g.content != nil {
+			q.Content = append(q.Content, *g.content)
+		}
+	}
+	return q
+}
+
+// product calls each for every choice of one group per category.
+func (r *Request) product(set []int, each func([]group) error) error {
+	var choices [][]group // by category, in order
+	for _, i := range set {
+		g := r.groups[i]
+		k := slices.IndexFunc(choices, func(c []group) bool { return c[0].category == g.category })
+		if k < 0 {
+			choices = append(choices, []group{g})
+			continue
+		}
+		choices[k] = append(choices[k], g)
+	}
+	total := 1
+	for _, c := range choices {
+		if total *= len(c); total > r.options.MostQuestions {
+			return r.tooMany()
+		}
+	}
+	for n := range total {
+		chosen := make([]group, len(choices))
+		for k := len(choices) - 1; k >= 0; k-- {
+			chosen[k], n = choices[k][n%len(choices[k])], n/len(choices[k])
+		}
+		if err := each(chosen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expand turns scopes and content-selectors into questions of their own.
+func (r *Request) expand(groups []group) ([][]group, error) {
+	all := [][]group{groups}
+	for i := range groups {
+		var next [][]group
+		for _, set := range all {
+			alternatives, err := r.alternatives(set[i])
+			if err != nil {
+				return nil, err
+			}
+			for _, g := range alternatives {
+				one := slices.Clone(set)
+				one[i] = g
+				next = append(next, one)
+			}
+			if len(next) > r.options.MostQuestions {
+				return nil, r.tooMany()
+			}
+		}
+		all = next
+	}
+	return all, nil
+}
+
+func (r *Request) alternatives(g group) ([]group, error) {
+	for i := range g.attrs {
+		switch g.attrs[i].ID {
+		case multipleSelector, shortSelector:
+			return r.selected(g, i)
+		case twoScope, oneScope:
+			if g.category == authz.Resource {
+				return r.scoped(g, i)
+			}
+		}
+	}
+	return []group{g}, nil
+}
+
+// selected makes a group of each node that a content-selector selects
+// (Multiple Decision profile 1.0, 2.2).
+func (r *Request) selected(g group, i int) ([]group, error) {
+	attr := g.attrs[i]
+	if len(attr.Values) != 1 || attr.Values[0].Type() != authz.XPathExpression {
+		return nil, &Error{g.position, "a content-selector must have one value of type xpathExpression"}
+	}
+	expression := attr.Values[0].Data().(authz.XPath)
+	if g.content == nil || expression.Category != g.category {
+		return nil, &Error{g.position, "a content-selector needs Content in its own category"}
+	}
+	compiled, err := xpath.Compile(expression.Expression, expression.Namespaces)
+	if err != nil {
+		return nil, &Error{g.position, err.Error()}
+	}
+	root, err := xml.Parse("content", g.content.XML, r.options.limits())
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := compiled.Select(xpath.Document(root))
+	switch {
+	case err != nil:
+		return nil, &Error{g.position, err.Error()}
+	case len(nodes) == 0:
+		return nil, &Error{g.position, "the content-selector " + quote(expression.Expression) + " selects nothing"}
+	case len(nodes) > r.options.MostQuestions:
+		return nil, r.tooMany()
+	}
+	groups := make([]group, len(nodes))
+	for k, node := range nodes {
+		one := attr
+		one.ID, one.IncludeInResult = contentSelector, true
+		one.Values = []authz.Value{authz.XPathValue(node.Path(), g.category, nil)}
+		groups[k] = g
+		groups[k].attrs = slices.Clone(g.attrs)
+		groups[k].attrs[i] = one
+	}
+	return groups, nil
+}
+
+const environmentID = "urn:oasis:names:tc:xacml:1.0:environment:"
+
+// stopClock gives all questions the time of one moment (XACML 3.0 core,
+// 10.2.5), where no verified attribute gives it.
+func (r *Request) stopClock(questions []*authz.Request) {
+	now := authz.MomentOf(r.options.Clock())
+	times := []authz.Attribute{
+		{ID: "current-time", Values: []authz.Value{authz.TimeValue(now)}},
+		{ID: "current-date", Values: []authz.Value{authz.DateValue(now)}},
+		{ID: "current-dateTime", Values: []authz.Value{authz.DateTimeValue(now)}},
+	}
+	for _, q := range questions {
+		for _, a := range times {
+			if _, ok := q.Verified(authz.Environment, environmentID+a.ID); !ok {
+				q.Add(authz.Environment, environmentID+a.ID, a.Values...)
+			}
+		}
+	}
+}

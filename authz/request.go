@@ -121,10 +121,14 @@ type Credential struct {
 	Beside *Credential
 }
 
-// Verdict returns nil if the credential stands now.
+// Verdict returns nil if the credential, and the one beside it, stand now.
 func (c *Credential) Verdict() error {
-	if c.Err != nil || c.Judge == nil {
-		return c.Err
+	err := c.Err
+	if err == nil && c.Judge != nil {
+		err = c.Judge()
 	}
-	return c.Judge()
+	if err == nil && c.Beside != nil {
+		return c.Beside.Verdict()
+	}
+	return err
 }

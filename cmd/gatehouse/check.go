@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gatehouse-authz/gatehouse/container/launch"
 	"github.com/gatehouse-authz/gatehouse/container/service"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
@@ -55,11 +54,13 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 			all = append(all, fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	_, err := trust.Open(trust.Options{Dir: string(c.Trust.Directory), CRLs: trust.CRLPolicy(c.Trust.CRL)})
-	try("trust", err)
-	_, err = gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
-	try("host", err)
-	_, err = pip.NewStrength(c.Strength)
+	if c.network() {
+		_, err := trust.Open(trust.Options{Dir: string(c.Trust.Directory), CRLs: trust.CRLPolicy(c.Trust.CRL)})
+		try("trust", err)
+		_, err = gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
+		try("host", err)
+	}
+	_, err := pip.NewStrength(c.Strength)
 	try("credential-strength", err)
 	for _, p := range c.Plugins {
 		pinned := p.pinned()
@@ -70,11 +71,11 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 		try("accounts", err)
 		_, err = s.services()
 		try("container", err)
-		if !c.Container.Launcher.RunAsInvokingUser {
-			_, err = launch.ReadPrivateKey(string(c.Container.Launcher.Key))
-			try("container.launcher.key", err)
-		}
 		try("container.services", s.unapproved(out))
+	}
+	if c.Signer != nil {
+		_, err = s.signer()
+		try("signer", err)
 	}
 	return errors.Join(all...)
 }

@@ -29,6 +29,7 @@ type Config struct {
 	PAP       *PAPConfig         `yaml:"pap"`
 	PDP       *PDPConfig         `yaml:"pdp"`
 	Container *ContainerConfig   `yaml:"container"`
+	Signer    *SignerConfig      `yaml:"signer"`
 	Accounts  AccountsConfig     `yaml:"accounts"`
 	Plugins   []PluginConfig     `yaml:"plugins"`
 	Audit     AuditConfig        `yaml:"audit"`
@@ -83,12 +84,12 @@ type ContainerConfig struct {
 	Retention conf.Duration     `yaml:"retention"` // of ended jobs and their sandboxes
 }
 
-// LauncherConfig says who starts jobs: a gatehouse-launch on this machine, or,
-// by an explicit setting, this process itself without changing the account.
+// LauncherConfig says who starts jobs: a gatehouse-launch on this machine, on
+// grants that a signer signs, or, by an explicit setting, this process itself
+// without changing the account.
 type LauncherConfig struct {
-	Name   string      `yaml:"name"` // as gatehouse-launch is configured
-	Socket conf.Path   `yaml:"socket"`
-	Key    conf.Secret `yaml:"key"` // signs grants
+	Socket conf.Path `yaml:"socket"` // of gatehouse-launch
+	Signer conf.Path `yaml:"signer"` // socket of the signer: the container holds no key (DECISIONS 27)
 	// RunAsInvokingUser runs every job as the user of this process, or as uid
 	// 65534 when that is root. Accounts are then only recorded.
 	RunAsInvokingUser bool `yaml:"run-as-invoking-user"`
@@ -163,9 +164,16 @@ func (c *Config) complete() {
 		set(&k.Services, conf.Path(filepath.Join(data, "services")))
 		set(&k.Sandboxes, conf.Path(filepath.Join(data, "sandboxes")))
 		set(&k.Retention, conf.Duration(30*24*time.Hour))
-		set(&k.Launcher.Name, "local")
 		set(&k.Launcher.Socket, launchSocket)
-		set(&k.Launcher.Key, conf.Secret(filepath.Join(data, "grant.key")))
+		set(&k.Launcher.Signer, signSocket)
+	}
+	if g := c.Signer; g != nil {
+		set(&g.Socket, signSocket)
+		set(&g.Key, conf.Secret(filepath.Join(data, "grant.key")))
+		set(&g.Launcher, launcherName)
+		if g.Rate == 0 {
+			g.Rate = 500
+		}
 	}
 }
 
@@ -184,11 +192,16 @@ func (t *TrustConfig) Check() error {
 	return nil
 }
 
+// network reports whether a role talks TLS.
+func (c *Config) network() bool { return c.PAP != nil || c.PDP != nil || c.Container != nil }
+
 // Check refuses a configuration in which no role would run.
 func (c *Config) Check() error {
 	switch {
-	case c.PAP == nil && c.PDP == nil && c.Container == nil:
-		return fmt.Errorf("no role: add a section pap, pdp or container")
+	case c.PAP == nil && c.PDP == nil && c.Container == nil && c.Signer == nil:
+		return fmt.Errorf("no role: add a section pap, pdp, container or signer")
+	case c.Container != nil && c.Signer != nil:
+		return fmt.Errorf("a container and a signer in one process: the container must not hold the key; run the signer with a configuration and a user of its own")
 	case c.Container != nil && c.PDP == nil:
 		return fmt.Errorf("the container needs a pdp section: it decides in this process")
 	case c.PDP != nil && c.PAP == nil && len(c.PDP.Follow) == 0:

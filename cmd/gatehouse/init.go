@@ -24,8 +24,9 @@ import (
 
 // setup is what init needs to know.
 type setup struct {
-	dir, admin, cert, key, trust, user string
-	container                          bool
+	dir, admin, cert, key, trust, gridmap string
+	hosting                               bool // a container of SOAP services
+	container, signer                     person
 }
 
 func newInit() *cobra.Command {
@@ -39,7 +40,9 @@ overwrites nothing. Check the result with "gatehouse check", start it with
 "gatehouse serve".`,
 		Example: `  gatehouse init
   gatehouse init --dir /etc/gatehouse --admin "/DC=org/DC=grid/CN=Ann Other" \
-      --host-cert /etc/grid-security/hostcert.pem --host-key /etc/grid-security/hostkey.pem`,
+      --host-cert /etc/grid-security/hostcert.pem --host-key /etc/grid-security/hostkey.pem
+  gatehouse init --admin "/DC=org/DC=grid/CN=Ann Other" --container --user gatehouse --signer-user gatehouse-sign \
+      --grid-mapfile /etc/grid-security/grid-mapfile`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return initialise(&s, cmd.InOrStdin(), cmd.OutOrStdout())
@@ -51,8 +54,10 @@ overwrites nothing. Check the result with "gatehouse check", start it with
 	f.StringVar(&s.cert, "host-cert", "", "host certificate, PEM (default /etc/grid-security/hostcert.pem)")
 	f.StringVar(&s.key, "host-key", "", "its key, PEM, not readable by others (default /etc/grid-security/hostkey.pem)")
 	f.StringVar(&s.trust, "trust", "/etc/grid-security/certificates", "IGTF trust directory")
-	f.StringVar(&s.user, "user", "", "with --container: the unprivileged user that will run serve (default: whoever runs init)")
-	f.BoolVar(&s.container, "container", false, "also run the SOAP service container, with gatehouse-launch starting the jobs")
+	f.BoolVar(&s.hosting, "container", false, "also run the SOAP service container, with a signer of grants and gatehouse-launch starting the jobs")
+	f.StringVar(&s.container.name, "user", "", "with --container: the unprivileged user that will run the container")
+	f.StringVar(&s.signer.name, "signer-user", "", "with --container: the unprivileged user that will run the signer, another one")
+	f.StringVar(&s.gridmap, "grid-mapfile", "", "with --container: who is mapped to which account")
 	return cmd
 }
 
@@ -62,6 +67,11 @@ func initialise(s *setup, in io.Reader, out io.Writer) error {
 	}
 	if _, err := authz.ParseDN(s.admin); err != nil {
 		return unusable(fmt.Errorf("administrator %q: %w", s.admin, err))
+	}
+	if s.hosting {
+		if err := s.users(); err != nil {
+			return unusable(err)
+		}
 	}
 	path := filepath.Join(s.dir, "gatehouse.yaml")
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -74,13 +84,16 @@ func initialise(s *setup, in io.Reader, out io.Writer) error {
 	if err := writeYAML(path, c); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "wrote %s\nnext:  gatehouse check --config %s\n       gatehouse serve --config %s\n", path, path, path)
-	if s.container {
-		uid, gid, _ := s.owner()
-		fmt.Fprintf(out, "jobs:  gatehouse-launch -config %s      (as root)\n", filepath.Join(s.dir, "launch.yaml"))
-		return os.Chown(path, uid, gid)
+	if !s.hosting {
+		fmt.Fprintf(out, "wrote %s\nnext:  gatehouse check --config %s\n       gatehouse serve --config %s\n", path, path, path)
+		return nil
 	}
-	return nil
+	signer, launcher := filepath.Join(s.dir, "signer.yaml"), filepath.Join(s.dir, "launch.yaml")
+	fmt.Fprintf(out, "wrote %s, %s and %s\nstart three processes:\n", path, signer, launcher)
+	fmt.Fprintf(out, "  as root              gatehouse-launch -config %s\n", launcher)
+	fmt.Fprintf(out, "  as %-17s gatehouse serve --config %s\n", s.signer.name, signer)
+	fmt.Fprintf(out, "  as %-17s gatehouse serve --config %s\n", s.container.name, path)
+	return s.container.give(path)
 }
 
 // ask fills what no flag gave: from a person at a terminal, or by the default
@@ -120,7 +133,10 @@ func (s *setup) ask(in io.Reader, out io.Writer) error {
 
 // absolute makes the paths mean the same wherever serve is started.
 func (s *setup) absolute() (err error) {
-	for _, path := range []*string{&s.dir, &s.cert, &s.key, &s.trust} {
+	for _, path := range []*string{&s.dir, &s.cert, &s.key, &s.trust, &s.gridmap} {
+		if *path == "" {
+			continue
+		}
 		if *path, err = filepath.Abs(*path); err != nil {
 			return err
 		}
@@ -150,7 +166,8 @@ func (s *setup) configuration() (map[string]any, error) {
 		"pap":            map[string]any{},
 		"pdp":            map[string]any{},
 	}
-	if s.container {
+	if s.hosting {
+		c["accounts"] = s.accounts()
 		if c["container"], err = s.containerSection(dir); err != nil {
 			return nil, err
 		}
@@ -158,16 +175,17 @@ func (s *setup) configuration() (map[string]any, error) {
 	return c, nil
 }
 
-// launchSocket is where gatehouse-launch listens by default.
-const launchSocket = "/run/gatehouse/launch.sock"
+// Names and places that the three configurations of a container agree on.
+const (
+	launchSocket = "/run/gatehouse/launch.sock"
+	signSocket   = "/run/gatehouse/sign.sock"
+	launcherName = "local"
+	signerStatus = "127.0.0.1:8148"
+)
 
 // containerSection installs the sample service, makes the keys for grants and
-// writes the configuration of gatehouse-launch beside ours.
+// writes the configurations of the signer and of gatehouse-launch beside ours.
 func (s *setup) containerSection(dir string) (map[string]any, error) {
-	uid, gid, err := s.owner()
-	if err != nil {
-		return nil, unusable(err)
-	}
 	services, sandboxes := filepath.Join(dir, "services"), filepath.Join(dir, "sandboxes")
 	if err := os.MkdirAll(services, 0o755); err != nil {
 		return nil, err
@@ -176,17 +194,19 @@ func (s *setup) containerSection(dir string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	private, public := filepath.Join(dir, "grant.key"), filepath.Join(dir, "grant.pub")
-	if err := launch.WriteKeys(private, public); err != nil {
+	// Three users: each reaches what is its own, and nobody lists the rest.
+	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}
-	for _, path := range []string{private, filepath.Join(dir, "data"), filepath.Join(dir, "data", storeName)} {
-		if err := os.Chown(path, uid, gid); err != nil {
-			return nil, fmt.Errorf("%w: only root can give files to another user", err)
-		}
+	if err := s.container.give(filepath.Join(dir, "data"), filepath.Join(dir, "data", storeName)); err != nil {
+		return nil, err
+	}
+	public, socket := filepath.Join(dir, "grant.pub"), filepath.Join(dir, "signer", "sign.sock")
+	if err := s.writeSigner(dir, public, socket); err != nil {
+		return nil, err
 	}
 	launcher := map[string]any{
-		"name": "local", "socket": launchSocket, "peers": []int{uid}, "public-key": public,
+		"name": launcherName, "socket": launchSocket, "peers": []int{s.container.uid}, "public-key": public,
 		"services": services, "sandboxes": sandboxes, "state": filepath.Join(dir, "launch"),
 	}
 	if err := writeYAML(filepath.Join(dir, "launch.yaml"), launcher); err != nil {
@@ -196,24 +216,86 @@ func (s *setup) containerSection(dir string) (map[string]any, error) {
 		"services":  services,
 		"sandboxes": sandboxes,
 		"approved":  map[string]string{sleepyadd.Name: digest.String()},
-		"launcher":  map[string]any{"name": "local", "socket": launchSocket, "key": private},
+		"launcher":  map[string]any{"socket": launchSocket, "signer": socket},
 	}, nil
 }
 
-// owner is the user who will run serve.
-func (s *setup) owner() (uid, gid int, err error) {
-	if s.user == "" {
-		return os.Geteuid(), os.Getegid(), nil
+// writeSigner makes the directory of the signer, the key in it and its
+// configuration.
+func (s *setup) writeSigner(dir, public, socket string) error {
+	home, file := filepath.Join(dir, "signer"), filepath.Join(dir, "signer.yaml")
+	if err := os.MkdirAll(home, 0o711); err != nil {
+		return err
 	}
-	u, err := user.Lookup(s.user)
+	private := filepath.Join(home, "grant.key")
+	if err := launch.WriteKeys(private, public); err != nil {
+		return err
+	}
+	c := map[string]any{
+		"data":     home,
+		"status":   signerStatus,
+		"signer":   map[string]any{"socket": socket, "key": private, "launcher": launcherName, "peers": []int{s.container.uid}},
+		"accounts": s.accounts(),
+	}
+	if err := writeYAML(file, c); err != nil {
+		return err
+	}
+	return s.signer.give(home, private, file)
+}
+
+// accounts is the mapping, the same for the container and the signer.
+func (s *setup) accounts() map[string]any {
+	if s.gridmap == "" {
+		return map[string]any{}
+	}
+	return map[string]any{"grid-mapfile": s.gridmap}
+}
+
+// person is a user of this machine.
+type person struct {
+	name     string
+	uid, gid int
+}
+
+func (p *person) lookUp() error {
+	u, err := user.Lookup(p.name)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	if uid, err = strconv.Atoi(u.Uid); err != nil {
-		return 0, 0, err
+	if p.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return err
 	}
-	gid, err = strconv.Atoi(u.Gid)
-	return uid, gid, err
+	p.gid, err = strconv.Atoi(u.Gid)
+	return err
+}
+
+func (p *person) give(paths ...string) error {
+	for _, path := range paths {
+		if err := os.Chown(path, p.uid, p.gid); err != nil {
+			return fmt.Errorf("%w: only root can give files to another user", err)
+		}
+	}
+	return nil
+}
+
+// users finds the two users of a container. They differ, or the container
+// could read the key that it must not hold.
+func (s *setup) users() error {
+	if s.container.name == "" || s.signer.name == "" {
+		return errors.New("a container needs two unprivileged users: give --user for the container and --signer-user for the signer of its grants")
+	}
+	if err := errors.Join(s.container.lookUp(), s.signer.lookUp()); err != nil {
+		return err
+	}
+	switch {
+	case s.container.uid == s.signer.uid:
+		return fmt.Errorf("--user and --signer-user are both uid %d: the container could read the key of its signer", s.signer.uid)
+	case s.container.uid == 0 || s.signer.uid == 0:
+		return errors.New("neither --user nor --signer-user may be root: what reads the network runs without privilege")
+	case os.Geteuid() != 0:
+		return errors.New("--container gives files to two users, which takes root")
+	}
+	return nil
 }
 
 func writeYAML(path string, v any) error {

@@ -126,8 +126,9 @@ func (s *site) buildEnforcer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.witness = &witness{Decider: s.engine, now: s.now}
 	s.enforcer = &pep.Enforcer{
-		Process: "container", Enrichers: append(enrichers, external...), Decider: s.engine,
+		Process: "container", Enrichers: append(enrichers, external...), Decider: s.witness,
 		Fulfillers: obligations(accounts), Recorder: s.recorder, Describe: pip.Describe, Clock: s.now,
 	}
 	return nil
@@ -143,22 +144,15 @@ func obligations(accounts *account.Mapper) map[string]authz.Fulfiller {
 	}
 }
 
-// launcher is whoever starts jobs and signs the grants for that: the
-// gatehouse-launch of this machine, or this process without changing accounts.
+// launcher is whoever starts jobs and whoever signs the grants for that: the
+// gatehouse-launch and the signer of this machine, or this process without
+// changing accounts.
 func (s *site) launcher(ctx context.Context) (launch.Launcher, launch.Granter, error) {
 	c := s.config.Container.Launcher
 	if c.RunAsInvokingUser {
 		return s.ownLauncher(ctx)
 	}
-	key, err := launch.ReadPrivateKey(string(c.Key))
-	if err != nil {
-		return nil, nil, err
-	}
-	signer, err := launch.NewSigner(key, c.Name, s.now)
-	if err != nil {
-		return nil, nil, err
-	}
-	return launch.NewClient(string(c.Socket), launchTimeout), signer, nil
+	return launch.NewClient(string(c.Socket), launchTimeout), launch.NewClient(string(c.Signer), launchTimeout), nil
 }
 
 // ownLauncher runs jobs as the user of this process. The grants are as real as
@@ -173,12 +167,11 @@ func (s *site) ownLauncher(ctx context.Context) (launch.Launcher, launch.Granter
 	if err != nil {
 		return nil, nil, err
 	}
-	name := s.config.Container.Launcher.Name
-	signer, err := launch.NewSigner(private, name, s.now)
+	signer, err := launch.NewSigner(private, launcherName, s.now)
 	if err != nil {
 		return nil, nil, err
 	}
-	verifier, err := launch.NewVerifier(public, name)
+	verifier, err := launch.NewVerifier(public, launcherName)
 	if err != nil {
 		return nil, nil, err
 	}

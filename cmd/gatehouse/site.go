@@ -52,6 +52,7 @@ type site struct {
 	pap      *pap.Service
 	admins   *pdp.Engine
 	engine   *pdp.Engine
+	witness  *witness
 	enforcer *pep.Enforcer
 	jobs     *job.Service
 
@@ -71,7 +72,7 @@ func newSite(ctx context.Context, c Config, log *slog.Logger) (s *site, err erro
 	s.health = daemon.NewHealth("Gatehouse", version(), s.now)
 	s.group = daemon.Group{Log: log, Health: s.health, Notify: daemon.Systemd}
 	for _, build := range []func(context.Context) error{
-		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.buildContainer,
+		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.buildContainer, s.buildSigner, s.openControl,
 	} {
 		if err := build(ctx); err != nil {
 			return s, err
@@ -95,14 +96,29 @@ func (s *site) Close() error {
 
 func (s *site) closeLater(c io.Closer) { s.closers = append(s.closers, c) }
 
-// openBasics opens what every role stands on: data directory, trust, our own
+// openBasics opens what the roles stand on: data directory, trust, our own
 // certificate, audit trail and store.
-func (s *site) openBasics(ctx context.Context) (err error) {
+func (s *site) openBasics(context.Context) (err error) {
 	if err := os.MkdirAll(string(s.config.Data), 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	if s.sockets, err = daemon.Inherit(); err != nil {
 		return err
+	}
+	if err := s.openTrust(); err != nil {
+		return err
+	}
+	if err := s.openAudit(); err != nil {
+		return err
+	}
+	return s.openStore()
+}
+
+// openTrust reads the trust directory and our own certificate, which a process
+// that only signs grants does without.
+func (s *site) openTrust() (err error) {
+	if !s.config.network() {
+		return nil
 	}
 	s.trust, err = trust.Open(trust.Options{Dir: string(s.config.Trust.Directory), CRLs: trust.CRLPolicy(s.config.Trust.CRL), Log: s.log})
 	if err != nil {
@@ -118,9 +134,10 @@ func (s *site) openBasics(ctx context.Context) (err error) {
 		return err
 	}
 	s.reportHost()
-	if err := s.openAudit(); err != nil {
-		return err
-	}
+	return nil
+}
+
+func (s *site) openStore() error {
 	if s.config.PAP == nil && s.config.Container == nil {
 		return nil
 	}

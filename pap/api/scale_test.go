@@ -15,7 +15,7 @@ import (
 func TestScale(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("GATEHOUSE_BANS"))
 	if n == 0 {
-		t.Skip("set GATEHOUSE_BANS, to 1000000 for instance, to measure")
+		n = 2_000 // GATEHOUSE_BANS=1000000 measures
 	}
 	s := newSite(t)
 	by := change.Request{Author: change.Author{Name: "test"}}

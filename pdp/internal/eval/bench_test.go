@@ -201,7 +201,9 @@ func TestDecidingAllocatesNothing(t *testing.T) {
 		p.Decide(context.Background(), requests[i%len(requests)], someNow)
 		i++
 	})
-	require.Zero(t, allocs)
+	if !raceEnabled { // the race detector makes pools forget on purpose
+		require.Zero(t, allocs)
+	}
 }
 
 func BenchmarkLoad(b *testing.B) {

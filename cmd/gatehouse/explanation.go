@@ -74,6 +74,43 @@ func printStep(w io.Writer, s *authz.Step, depth int) {
 	}
 }
 
+// sources knows lines of source by "file:line".
+type sources map[string]string
+
+// add notes a text that begins at a line of a file.
+func (s sources) add(file string, line int, text string) {
+	for i, l := range strings.Split(text, "\n") {
+		s[file+":"+strconv.Itoa(line+i)] = l
+	}
+}
+
+// annotate puts the line of source to each step that says where it stands.
+// Steps of one line get it once.
+func (s sources) annotate(step *authz.Step) {
+	s.below(step, "")
+}
+
+func (s sources) below(step *authz.Step, shown string) {
+	if step == nil {
+		return
+	}
+	if at, _, ok := cutLast(step.Position, ":"); ok && at != shown {
+		step.Source = s[at]
+		shown = at
+	}
+	for _, child := range step.Children {
+		s.below(child, shown)
+	}
+}
+
+func cutLast(s, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(s, separator)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(separator):], true
+}
+
 // plain escapes what a terminal would act on: control characters and those
 // that turn the direction of writing round.
 func plain(s string) string {

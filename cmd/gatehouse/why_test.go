@@ -50,7 +50,7 @@ func TestWhy(t *testing.T) {
 	}
 	code, out, errs := ask(r.decision)
 	require.Equal(t, exitOK, code, errs)
-	for _, want := range []string{"NotApplicable", "Wendy Weak", "enough would be: requested-cpu-time <= 1800", "default.spl:"} {
+	for _, want := range []string{"NotApplicable", "Wendy Weak", "enough would be: requested-cpu-time <= 1800", "default.spl:", "| requested-cpu-time <= 30m"} {
 		require.Contains(t, out, want)
 	}
 	t.Log(out)

@@ -109,12 +109,14 @@ type reply struct {
 func (s *site) why(w http.ResponseWriter, r *http.Request) {
 	replies := []reply{}
 	if s.witness != nil {
+		lines := s.lines(r.Context())
 		for _, t := range s.witness.find(r.URL.Query().Get("q"), 10) {
 			one := reply{ID: t.request.ID, Time: t.at, Decision: t.response.Decision.String(), Revision: t.response.Revision}
 			one.Subject = textOf(&t.request, authz.Subject, profile.SubjectID)
 			one.Action = textOf(&t.request, authz.Action, profile.ActionID)
 			one.Resource = textOf(&t.request, authz.Resource, profile.ResourceID)
 			if e, err := s.engine.Explain(r.Context(), &t.request); err == nil {
+				lines.annotate(e.Root)
 				one.Explanation = &e
 			}
 			replies = append(replies, one)
@@ -124,6 +126,28 @@ func (s *site) why(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(replies); err != nil {
 		s.log.Warn("why: the answer could not be sent", "error", err)
 	}
+}
+
+// lines are the lines of all policies, where the PAP is in this process.
+func (s *site) lines(ctx context.Context) sources {
+	known := sources{}
+	if s.pap == nil {
+		return known
+	}
+	paps, err := s.pap.PAPs(ctx)
+	if err != nil {
+		return known
+	}
+	for _, p := range paps {
+		units, err := s.pap.Units(ctx, p.Alias)
+		if err != nil {
+			continue
+		}
+		for _, u := range units {
+			known.add(u.File, u.Line, u.Text)
+		}
+	}
+	return known
 }
 
 func textOf(r *authz.Request, c authz.Category, id string) string {

@@ -56,6 +56,8 @@ func (p *parser) apply(start xml.Token) (policies.Expression, error) {
 		return nil, err
 	}
 	a := &policies.Apply{Function: id, Position: p.at(start.Offset)}
+	defer func(outer bool) { p.paths = outer }(p.paths)
+	p.paths = p.two && strings.HasPrefix(id, one0+"xpath-node-")
 	err = p.children(func(child xml.Token) (bool, error) {
 		if child.Name.Local == "Description" && !p.two {
 			return true, p.r.Skip()
@@ -187,7 +189,9 @@ func canonicalType(t string) authz.DataType {
 }
 
 // value reads an AttributeValue, or an AttributeAssignment of 2.0. A literal
-// that its type does not allow is kept as a complaint.
+// that its type does not allow is kept as a complaint. A string that stands for
+// a path over a whole request of 2.0 becomes an xpathExpression without a
+// category, so that the prefixes around it are kept.
 func (p *parser) value(start xml.Token) (authz.Value, error) {
 	t, err := p.dataType(start)
 	if err != nil {
@@ -197,7 +201,7 @@ func (p *parser) value(start xml.Token) (authz.Value, error) {
 	if err != nil {
 		return authz.Value{}, err
 	}
-	if t == authz.XPathExpression {
+	if t == authz.XPathExpression || p.paths && t == authz.String {
 		c := start.Value("XPathCategory")
 		return authz.XPathValue(strings.TrimSpace(node.StringValue()), authz.Category(c), namespaces(node)), nil
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp/syntax"
 	"strings"
 	"unicode"
+
+	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
 
 // mostPattern bounds a pattern that is written.
@@ -27,6 +29,9 @@ func xpathPattern(pattern string) (string, error) {
 		return "", fmt.Errorf("regular expression %q: %w", pattern, err)
 	}
 	b.WriteString(")$")
+	if xml.Clean(b.String()) != b.String() {
+		return "", fmt.Errorf("regular expression %q: it takes control characters that XML cannot hold", pattern)
+	}
 	if b.Len() > mostPattern {
 		return "", fmt.Errorf("regular expression %q is too large in XPath's dialect", pattern)
 	}

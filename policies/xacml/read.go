@@ -57,6 +57,7 @@ type parser struct {
 	r     *xml.Reader
 	two   bool   // the document is XACML 2.0
 	space string // its namespace
+	paths bool   // strings are paths over the request: arguments of the xpath functions of 2.0
 	wrong []error
 }
 

@@ -181,6 +181,7 @@ func TestRefusedByWrite(t *testing.T) {
 		"network":          {deny(either(of(authz.Subject, profile.Network, profile.FunctionNetwork, s("::1"), authz.String))), Options{Functions: Nearest}, "network-match is a function of ours"},
 		"pattern of FQANs": {deny(either(of(authz.Subject, profile.FQAN, profile.FunctionFQANPattern, s("/a/*"), authz.FQANType))), Options{Functions: Nearest}, "fqan-pattern-match"},
 		"word boundary":    {deny(either(of(authz.Resource, profile.ResourceID, profile.FunctionAnchoredRegexp, s(`\bx`), authz.String))), Options{}, `resource: regular expression "\\bx"`},
+		"form feed":        {deny(either(of(authz.Resource, profile.ResourceID, profile.FunctionAnchoredRegexp, s(`\s`), authz.String))), Options{}, `control characters that XML cannot hold`},
 		"mixed choice": {deny(either(subject(eq, s("a"), authz.String), of(authz.Action, "a", eq, s("b"), authz.String))),
 			Options{Version: Two}, "f.spl:3:4: a choice between matches of subjects and actions"},
 		"algorithm":      {&policies.Policy{Header: policies.Header{ID: "p", Combining: policies.DenyUnlessPermit, Position: here}}, Options{Version: Two}, "no combining algorithm"},

@@ -79,8 +79,16 @@ func (p *printer) function(at policies.Position, id string) string {
 
 // value writes the data type and the text of a literal into an open element.
 func (p *printer) value(e *policies.Literal) {
-	p.attr(e.Position, "DataType", p.dataType(e.Position, e.Value.Type()))
-	if path, ok := e.Value.Data().(authz.XPath); ok {
+	path, ok := e.Value.Data().(authz.XPath)
+	switch {
+	case ok && path.Category == "" && p.two: // see parser.value
+		p.attr(e.Position, "DataType", string(authz.String))
+	case ok && path.Category == "":
+		p.refuse(e.Position, "XACML 3.0 has no path over a whole request")
+	default:
+		p.attr(e.Position, "DataType", p.dataType(e.Position, e.Value.Type()))
+	}
+	if ok {
 		p.optional(e.Position, "XPathCategory", string(path.Category))
 		p.namespaces(path.Namespaces)
 	}

@@ -36,7 +36,7 @@ func (l functions) equalities() {
 	for _, t := range named {
 		l.add(t.name+"-equal", equality(t.typ, t.typ, ownKey), versions(t.name)...)
 	}
-	folded := alike("fold", func(v authz.Value, to *keyList) { to.add(strings.ToLower(v.Text())) })
+	folded := alike("fold", func(v authz.Value, to *keyList) { to.add(lowerCase(v.Text())) })
 	l.add("string-equal-ignore-case", equality(authz.String, authz.String, folded), three0)
 }
 

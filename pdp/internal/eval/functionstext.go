@@ -6,6 +6,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+
 	"github.com/gatehouse-authz/gatehouse/authz"
 )
 
@@ -15,7 +18,7 @@ func (l functions) strings() {
 		return authz.StringValue(strings.Trim(a[0].value.Text(), xmlBlanks)), nil
 	}, authz.String), one0)
 	l.add("string-normalize-to-lower-case", plain(authz.String, func(a []operand) (authz.Value, error) {
-		return authz.StringValue(strings.ToLower(a[0].value.Text())), nil
+		return authz.StringValue(lowerCase(a[0].value.Text())), nil
 	}, authz.String), one0)
 	concatenate := plain(authz.String, func(a []operand) (authz.Value, error) {
 		s, err := concatenated(a)
@@ -36,6 +39,14 @@ func (l functions) strings() {
 	}{{"string", authz.String}, {"anyURI", authz.AnyURI}} {
 		l.parts(t.name, t.typ)
 	}
+}
+
+// lowerCase is the full mapping of Unicode, of no language in particular.
+func lowerCase(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return cases.Lower(language.Und).String(s)
 }
 
 // maxText bounds what concatenation grows to, in bytes.

@@ -84,7 +84,7 @@ func (p *printer) value(e *policies.Literal) {
 	case ok && path.Category == "" && p.two: // see parser.value
 		p.attr(e.Position, "DataType", string(authz.String))
 	case ok && path.Category == "":
-		p.refuse(e.Position, "XACML 3.0 has no path over a whole request")
+		p.refuse(e.Position, "XACML 3.0 cannot say the path, which is over a whole request")
 	default:
 		p.attr(e.Position, "DataType", p.dataType(e.Position, e.Value.Type()))
 	}

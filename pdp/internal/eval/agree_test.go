@@ -149,3 +149,66 @@ func TestPresentedNeverHelps(t *testing.T) {
 	}
 	require.Greater(t, permits, 100)
 }
+
+// TestLongListsAgree edits lists of several chunks, where all but a few rules
+// are found by the index.
+func TestLongListsAgree(t *testing.T) {
+	for seed := range uint64(3) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		g := &generator{dice: r.IntN, now: someNow}
+		p := &policies.Policy{Header: policies.Header{ID: "p", Place: "V", Combining: g.algorithm(false)}}
+		rules := make([]*policies.Rule, 900)
+		for i, place := range policies.Places(len(rules)) {
+			rules[i] = g.rule(nil, i%50 != 0)
+			rules[i].Place = place
+			if r.IntN(10) > 0 && rules[i].Target != nil {
+				for k := range rules[i].Target.AnyOf[0].AllOf[0].Matches { // most look for somebody who never comes
+					m := &rules[i].Target.AnyOf[0].AllOf[0].Matches[k]
+					if m.Function == old+"string-equal" {
+						m.Value = authz.StringValue("nobody" + strconv.Itoa(i))
+					}
+				}
+			}
+		}
+		p.Rules = policies.NewList(rules...)
+		s := &policies.Snapshot{Root: &policies.PolicySet{Header: policies.Header{ID: "root", Combining: policies.FirstApplicable}, Children: policies.NewList[policies.Node](p)}}
+		c := eval.NewCompiler(nil)
+		var before *eval.Program
+		for range 30 {
+			program, err := c.Compile(s, before)
+			require.NoError(t, err)
+			for range 3 {
+				compare(t, s, program, g.request())
+			}
+			s = g.shuffle(t, s)
+			before = program
+		}
+		require.Equal(t, s.Root.Children.Len(), 1)
+	}
+}
+
+// shuffle moves, removes and adds some rules of the one policy.
+func (g *generator) shuffle(t *testing.T, s *policies.Snapshot) *policies.Snapshot {
+	p, _ := s.Root.Children.Find("p")
+	rules := p.(*policies.Policy).Rules
+	u := policies.Update{From: s.Revision, To: s.Revision}
+	u.To.Number++
+	at, n := g.dice(rules.Len()), 0
+	for r := range rules.All() {
+		if n++; n < at || n > at+g.dice(4) {
+			continue
+		}
+		u.Edits = append(u.Edits, policies.RemoveItem(r.Place, r.ID, "p"))
+		if g.chance(2) {
+			moved := *r
+			moved.Place = pick(g, policies.Places(900)...)
+			u.Edits = append(u.Edits, policies.PutRule(&moved, "p"))
+		}
+	}
+	added := g.rule(nil, true)
+	added.Place = pick(g, policies.Places(900)...)
+	u.Edits = append(u.Edits, policies.PutRule(added, "p"))
+	next, err := s.Apply(u)
+	require.NoError(t, err)
+	return next
+}

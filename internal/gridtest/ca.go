@@ -115,7 +115,7 @@ func (ca *CA) Issue(s Spec) (*Entity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Entity{Chain: append([]*x509.Certificate{cert}, ca.chain...), Key: key, now: ca.Now}, nil
+	return &Entity{Chain: append([]*x509.Certificate{cert}, ca.chain...), Key: key, Now: ca.Now}, nil
 }
 
 func (ca *CA) template(s Spec) (*x509.Certificate, crypto.Signer, error) {

@@ -33,7 +33,8 @@ type Entity struct {
 	// Chain is the certificate first, then those above it, without the root.
 	Chain []*x509.Certificate
 	Key   crypto.Signer
-	now   func() time.Time
+	// Now is the clock for the proxies it makes.
+	Now func() time.Time
 }
 
 // Cert returns the first certificate of the chain.
@@ -104,7 +105,7 @@ func (e *Entity) Proxy(s ProxySpec) (*Entity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the proxy as specified cannot be parsed: %w", err)
 	}
-	return &Entity{Chain: append([]*x509.Certificate{cert}, e.Chain...), Key: key, now: e.now}, nil
+	return &Entity{Chain: append([]*x509.Certificate{cert}, e.Chain...), Key: key, Now: e.Now}, nil
 }
 
 func (e *Entity) signProxy(t *x509.Certificate, pub crypto.PublicKey, forger crypto.Signer) ([]byte, error) {
@@ -121,9 +122,9 @@ func (e *Entity) proxyTemplate(s ProxySpec) (*x509.Certificate, error) {
 		SerialNumber: serial(), NotBefore: s.NotBefore, NotAfter: s.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 	}
-	fillValidity(t, e.now())
+	fillValidity(t, e.Now())
 	if s.NotAfter.IsZero() {
-		t.NotAfter = e.now().Add(Life / 2)
+		t.NotAfter = e.Now().Add(Life / 2)
 	}
 	name := s.Name
 	switch {

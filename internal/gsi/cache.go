@@ -61,5 +61,8 @@ func (s *subject) size() int {
 	for _, c := range s.chain.Certificates {
 		n += len(c.Raw)
 	}
+	for _, a := range s.carried {
+		n += len(a.Raw)
+	}
 	return n
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
 )
 
 // Chain is the Value of a Credential made here. It is immutable. Of a refused
@@ -29,6 +30,11 @@ type Chain struct {
 	Issuers []authz.DN
 	// Limited is set if a proxy is limited.
 	Limited bool
+	// VOMS is what the first valid attribute certificate says; nil if there
+	// is none.
+	VOMS *voms.Grant
+	// Ignored are the attribute certificates that do not count: for bans.
+	Ignored []Ignored
 	// Presented holds every name in the chain as presented, subject or
 	// issuer, once each: what bans look at when the chain is refused.
 	Presented []authz.DN
@@ -95,6 +101,7 @@ func (c *Chain) vouched(path []*x509.Certificate) {
 // verdict is the outcome of looking at a chain once, with how long it holds.
 type verdict struct {
 	anchors     *trust.Anchors // the authorities it was made with
+	servers     *voms.Servers  // and the VOMS servers
 	from, until time.Time
 	credential  *authz.Credential
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,22 +13,53 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
 )
 
 // Verifier verifies chains. It is safe for concurrent use.
 type Verifier struct {
 	trust *trust.Store
+	voms  *voms.Directory // nil if no VOMS server is believed
+	log   *slog.Logger
 	now   func() time.Time
 	cache cache
 }
 
+// Option is something that a Verifier can do without.
+type Option func(*Verifier)
+
+// WithVOMS lets the attribute certificates of the directory's servers count,
+// and tells the log of those that do not, with the reason. A nil logger
+// discards.
+func WithVOMS(d *voms.Directory, log *slog.Logger) Option {
+	return func(v *Verifier) {
+		v.voms = d
+		if log != nil {
+			v.log = log
+		}
+	}
+}
+
 // NewVerifier returns a Verifier that accepts what the authorities vouch for.
-// The clock is time.Now if nil.
-func NewVerifier(authorities *trust.Store, now func() time.Time) *Verifier {
+// The clock is time.Now if nil. Without [WithVOMS] no attribute certificate
+// counts.
+func NewVerifier(authorities *trust.Store, now func() time.Time, options ...Option) *Verifier {
 	if now == nil {
 		now = time.Now
 	}
-	return &Verifier{trust: authorities, now: now}
+	v := &Verifier{trust: authorities, now: now, log: slog.New(slog.DiscardHandler)}
+	for _, o := range options {
+		o(v)
+	}
+	return v
+}
+
+// servers returns the VOMS servers in force, nil for none.
+func (v *Verifier) servers() *voms.Servers {
+	if v.voms == nil {
+		return nil
+	}
+	return v.voms.Current()
 }
 
 // Trust returns the authorities.
@@ -61,6 +93,7 @@ func (v *Verifier) Verify(certs []*x509.Certificate) *authz.Credential {
 func refused(certs []*x509.Certificate, err error) *authz.Credential {
 	chain := &Chain{Certificates: certs[:min(len(certs), proxy.MaxCerts)]}
 	_ = chain.read() // without a path it only collects names
+	chain.Ignored = allIgnored(carried(chain.Certificates), errRefused)
 	c := &authz.Credential{Digest: Digest(chain.Certificates), Value: chain, Err: err}
 	if len(certs) > 0 {
 		c.Subject = name.Text(certs[0].RawSubject)
@@ -73,13 +106,14 @@ type subject struct {
 	verifier *Verifier
 	digest   [32]byte
 	chain    Chain
+	carried  []attributes
 	fault    error // in structure or signatures: for ever
 	last     atomic.Pointer[verdict]
 	renewal  sync.Mutex
 }
 
 func newSubject(v *Verifier, digest [32]byte, certs []*x509.Certificate) *subject {
-	s := &subject{verifier: v, digest: digest, chain: Chain{Certificates: certs}}
+	s := &subject{verifier: v, digest: digest, chain: Chain{Certificates: certs}, carried: carried(certs)}
 	var err error
 	if s.chain.Path, s.fault = proxy.Arrange(certs); s.fault == nil {
 		s.fault = s.chain.Path.CheckSignatures()
@@ -93,34 +127,41 @@ func newSubject(v *Verifier, digest [32]byte, certs []*x509.Certificate) *subjec
 // judge returns today's verdict: the last one if nothing has changed.
 func (s *subject) judge() *verdict {
 	now := s.verifier.now()
-	if last := s.last.Load(); last.holds(s.verifier.trust.Current(), now) {
+	if last := s.last.Load(); last.holds(s.verifier.trust.Current(), s.verifier.servers(), now) {
 		return last
 	}
 	s.renewal.Lock()
 	defer s.renewal.Unlock()
-	anchors := s.verifier.trust.Current()
-	if last := s.last.Load(); last.holds(anchors, now) {
+	anchors, servers := s.verifier.trust.Current(), s.verifier.servers()
+	last := s.last.Load()
+	if last.holds(anchors, servers, now) {
 		return last
 	}
-	next := s.look(anchors, now)
+	next := s.look(anchors, servers, now)
+	s.report(last, next)
 	s.last.Store(next)
 	return next
 }
 
-func (v *verdict) holds(anchors *trust.Anchors, now time.Time) bool {
-	return v != nil && v.anchors == anchors && !now.Before(v.from) && !now.After(v.until)
+func (v *verdict) holds(anchors *trust.Anchors, servers *voms.Servers, now time.Time) bool {
+	return v != nil && v.anchors == anchors && v.servers == servers && !now.Before(v.from) && !now.After(v.until)
 }
 
 // verdictLife bounds how long a verdict is not looked at again, a refusal
 // above all: what was not yet valid may have become so.
 const verdictLife = time.Minute
 
-func (s *subject) look(anchors *trust.Anchors, now time.Time) *verdict {
+func (s *subject) look(anchors *trust.Anchors, servers *voms.Servers, now time.Time) *verdict {
 	chain := s.chain
-	next := &verdict{anchors: anchors, from: now, until: now.Add(verdictLife)}
+	next := &verdict{anchors: anchors, servers: servers, from: now, until: now.Add(verdictLife)}
 	err := s.fault
 	if err == nil {
 		err = s.verifyAt(anchors, now, &chain, next)
+	}
+	if err == nil {
+		next.endBy(chain.attach(s.carried, servers, anchors, now))
+	} else {
+		chain.Ignored = allIgnored(s.carried, errRefused)
 	}
 	subject := chain.Subject.Slash()
 	if chain.Subject.IsZero() {
@@ -147,10 +188,15 @@ func (s *subject) verifyAt(anchors *trust.Anchors, now time.Time, chain *Chain, 
 	}
 	chain.vouched(path.Chain)
 	next.until = path.Until
-	if !to.IsZero() && to.Before(next.until) {
-		next.until = to
-	}
+	next.endBy(to)
 	return nil
+}
+
+// endBy lets a verdict end at that time at the latest; zero is never.
+func (v *verdict) endBy(t time.Time) {
+	if !t.IsZero() && t.Before(v.until) {
+		v.until = t
+	}
 }
 
 // VerifyServer checks the chain of a server against the authorities, their

@@ -1,0 +1,183 @@
+package voms
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+)
+
+// Grant is what a verified attribute certificate says.
+type Grant struct {
+	VO     string
+	FQANs  []authz.FQAN // the primary first; never empty
+	Server string       // host name
+	Issuer authz.DN     // the VOMS server's subject
+	// Dropped are the FQANs that do not count: of another virtual
+	// organization, or not in normal form.
+	Dropped []string
+	// Until is when it must be looked at again at the latest.
+	Until time.Time
+}
+
+// skew is how far in the future an attribute certificate may begin: it is
+// issued by another machine's clock. Ends are exact.
+const skew = 5 * time.Minute
+
+// Verify checks an attribute certificate presented with the chain of that end
+// entity. The cheap questions come first: no signature is checked for a
+// server that is not listed. That one outlives its proxy is no fault: the
+// chain it came in ends with the proxy.
+func (s *Servers) Verify(c *Certificate, endEntity *x509.Certificate, anchors *trust.Anchors, at time.Time) (Grant, error) {
+	if c.fault != nil {
+		return Grant{}, c.fault
+	}
+	for _, check := range []func() error{
+		func() error { return c.checkHolder(endEntity) },
+		func() error { return c.checkTime(at) },
+		func() error { return c.checkTargets(s.hosts) },
+		c.checkServer,
+	} {
+		if err := check(); err != nil {
+			return Grant{}, err
+		}
+	}
+	until, err := s.checkSigner(c, anchors, at)
+	if err != nil {
+		return Grant{}, err
+	}
+	return c.grant(until)
+}
+
+// checkHolder keeps stolen attribute certificates out.
+func (c *Certificate) checkHolder(e *x509.Certificate) error {
+	subject, err := name.Decode(e.RawSubject)
+	if err != nil {
+		return err
+	}
+	issuer, err := name.Decode(e.RawIssuer)
+	if err != nil {
+		return err
+	}
+	h := &c.holder
+	if h.serial.Cmp(e.SerialNumber) != 0 || !h.issuer.Equal(issuer) && !h.issuer.Equal(subject) || !h.entity.IsZero() && !h.entity.Equal(subject) {
+		return fmt.Errorf("it was issued to the holder of another certificate, number %x of %s, not to %s", h.serial, h.issuer, subject)
+	}
+	return nil
+}
+
+func (c *Certificate) checkTime(at time.Time) error {
+	switch {
+	case at.Before(c.NotBefore.Add(-skew)):
+		return fmt.Errorf("it is valid only from %s", c.NotBefore.Format(time.RFC3339))
+	case at.After(c.NotAfter):
+		return fmt.Errorf("it ended %s", c.NotAfter.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (c *Certificate) checkTargets(hosts map[string]bool) error {
+	if c.targeted && !slices.ContainsFunc(c.targets, func(t string) bool { return hosts[t] }) {
+		return fmt.Errorf("it is meant for other hosts: %q", c.targets)
+	}
+	return nil
+}
+
+// checkServer checks what the server's certificate must be, whoever vouches
+// for it.
+func (c *Certificate) checkServer() error {
+	for _, cert := range c.Certs {
+		if err := proxy.CheckKey(cert); err != nil {
+			return err
+		}
+	}
+	server := c.Certs[0]
+	subject, err := name.Decode(server.RawSubject)
+	switch {
+	case err != nil:
+		return err
+	case !subject.Equal(c.Issuer):
+		return fmt.Errorf("it is issued by %s and carries the certificate of %s", c.Issuer, subject)
+	case server.IsCA || server.KeyUsage&x509.KeyUsageCertSign != 0:
+		return fmt.Errorf("its issuer %s is a CA, not a VOMS server", subject)
+	case server.KeyUsage != 0 && server.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return fmt.Errorf("the key of its issuer %s may not be used for digital signatures", subject)
+	case !c.authority.fits(server):
+		return fmt.Errorf("its authority key identifier is not that of %s", subject)
+	}
+	return nil
+}
+
+// checkSigner checks who signed, and that the names up to its CA are listed.
+func (s *Servers) checkSigner(c *Certificate, anchors *trust.Anchors, at time.Time) (until time.Time, err error) {
+	server := c.Certs[0]
+	issuer, err := name.Decode(server.RawIssuer)
+	if err != nil {
+		return until, err
+	}
+	listed, ok := s.known[c.VO][strings.ToLower(c.Server)]
+	switch {
+	case !ok:
+		return until, fmt.Errorf("the VOMS server %s of %s is not known here: there is no file %s/%s%s in the VOMS directory", c.Server, c.VO, c.VO, c.Server, extension)
+	case !listed.begins(c.Issuer, issuer):
+		return until, fmt.Errorf("its issuer %s, certified by %s, is not listed in %s/%s%s", c.Issuer, issuer, c.VO, c.Server, extension)
+	}
+	if err := server.CheckSignature(c.algorithm, c.info, c.signature); err != nil {
+		return until, fmt.Errorf("it is not signed by %s: %w", c.Issuer, err)
+	}
+	path, err := anchors.Verify(server, c.Certs[1:], at, x509.ExtKeyUsageAny)
+	if err != nil {
+		return until, fmt.Errorf("its VOMS server is not trusted: %w", err)
+	}
+	names, err := pathNames(path.Chain)
+	if err != nil {
+		return until, err
+	}
+	if !listed.lists(names) {
+		return until, fmt.Errorf("the CAs above its issuer %s are not those listed in %s/%s%s", c.Issuer, c.VO, c.Server, extension)
+	}
+	return path.Until, nil
+}
+
+func pathNames(chain []*x509.Certificate) ([]authz.DN, error) {
+	names := make([]authz.DN, 0, len(chain))
+	for _, c := range chain {
+		d, err := name.Decode(c.RawSubject)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, d)
+	}
+	return names, nil
+}
+
+// grant sorts out the FQANs.
+func (c *Certificate) grant(until time.Time) (Grant, error) {
+	g := Grant{VO: c.VO, Server: c.Server, Issuer: c.Issuer, Until: until}
+	if c.NotAfter.Before(g.Until) {
+		g.Until = c.NotAfter
+	}
+	for _, text := range c.FQANs {
+		f, err := authz.ParseFQAN(text)
+		if err != nil || f.VO() != c.VO {
+			g.Dropped = append(g.Dropped, text)
+		} else if !slices.Contains(g.FQANs, f) {
+			g.FQANs = append(g.FQANs, f)
+		}
+	}
+	if len(g.FQANs) == 0 {
+		return Grant{}, fmt.Errorf("none of its FQANs is of its own virtual organization %s and in normal form", c.VO)
+	}
+	return g, nil
+}
+
+// ErrLater is the reason for ignoring an attribute certificate that may be
+// good but stands behind one that counts.
+var ErrLater = errors.New("another attribute certificate counts before it")

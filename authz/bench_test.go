@@ -1,0 +1,66 @@
+package authz_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+)
+
+var subject, resource, action = authz.StringValue("ann"), authz.StringValue("ce"), authz.StringValue("submit")
+
+// build makes a request of three attributes: the request, the slice of
+// attributes grown once, and one slice of values each.
+func build() *authz.Request {
+	r := &authz.Request{Attributes: make([]authz.Attribute, 0, 3)}
+	r.Add(authz.Subject, "subject-id", subject)
+	r.Add(authz.Resource, "resource-id", resource)
+	r.Add(authz.Action, "action-id", action)
+	return r
+}
+
+// Building and deciding a request allocates nothing beyond the request itself,
+// and looking an attribute up allocates nothing at all.
+func TestAllocations(t *testing.T) {
+	var kept *authz.Request
+	const request, attributes, values = 1, 1, 3
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { kept = build() }), float64(request+attributes+values))
+	decider := authz.Decider(authz.DenyAll{})
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if response, err := decider.Decide(context.Background(), kept); err != nil || response.Permitted() {
+			t.Fatal(response, err)
+		}
+		if v, ok := kept.Verified(authz.Action, "action-id"); !ok || !v.Equal(action) {
+			t.Fatal(v)
+		}
+	}))
+}
+
+func BenchmarkBuildAndDecide(b *testing.B) {
+	b.ReportAllocs()
+	decider := authz.Decider(authz.DenyAll{})
+	for b.Loop() {
+		if response, _ := decider.Decide(context.Background(), build()); response.Permitted() {
+			b.Fatal(response)
+		}
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	b.ReportAllocs()
+	decider, r := authz.Decider(authz.DenyAll{}), build()
+	for b.Loop() {
+		if response, _ := decider.Decide(context.Background(), r); response.Permitted() {
+			b.Fatal(response)
+		}
+	}
+}
+
+func BenchmarkBanKey(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		authz.BanKey("/DC=org/DC=terena/DC=tcs/C=NL/O=Institute 001/CN=Some Body 0000001 b0000001@example.org")
+	}
+}

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/gatehouse-authz/gatehouse/internal/audit"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
@@ -20,6 +24,27 @@ func (s *site) openAudit() error {
 	s.group.Add(daemon.Background("audit", func(ctx context.Context) error {
 		trail.Run(ctx)
 		return nil
-	}))
+	}), daemon.Background("hang-up", s.onHangUp))
 	return nil
+}
+
+// onHangUp does on SIGHUP what administrators expect of it: the audit trail is
+// opened anew after a rotation, and the authorities are read again.
+func (s *site) onHangUp(ctx context.Context) error {
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangUps:
+			_, reloading := s.trust.Reload()
+			if err := errors.Join(s.audit.Reopen(), reloading); err != nil {
+				s.log.Error("not all could be opened anew; what was in force stays", "error", err)
+				continue
+			}
+			s.log.Info("audit trail opened anew, authorities read again")
+		}
+	}
 }

@@ -35,6 +35,7 @@ func (X509) Enrich(_ context.Context, r *authz.Request) error {
 	replace(r, profile.X509Issuer, authz.DNValue(chain.Issuer))
 	replace(r, profile.EMIX509Issuer, authz.DNValue(chain.Issuer))
 	replace(r, profile.LimitedProxy, authz.BooleanValue(chain.Limited))
+	membership(r, chain)
 	return nil
 }
 
@@ -48,8 +49,12 @@ func presented(r *authz.Request, chain *gsi.Chain) {
 	all := values(chain.Presented)
 	for _, id := range []string{profile.SubjectID, profile.SubjectIssuer, profile.X509Issuer, profile.EMISubjectIssuer, profile.EMIX509Issuer} {
 		demote(r, authz.Subject, id)
-		r.Attributes = append(r.Attributes, authz.Attribute{Category: authz.Subject, ID: id, Values: all, Standing: authz.Presented})
+		present(r, id, all...)
 	}
+	for _, id := range vomsIDs {
+		demote(r, authz.Subject, id)
+	}
+	ignored(r, chain.Ignored)
 }
 
 func values(names []authz.DN) []authz.Value {

@@ -75,6 +75,9 @@ type Node struct {
 // Document returns the document node above a root element.
 func Document(root *xml.Node) Node { return Node{root: root, attr: -1} }
 
+// Element returns the root element itself.
+func Element(root *xml.Node) Node { return Node{root: root, at: root, attr: -1} }
+
 // Select evaluates the expression with a node as its context and returns what
 // it selects, each node once, in the order in which they are found.
 func (e *Expression) Select(from Node) (found []Node, err error) {

@@ -22,7 +22,7 @@ func (a *attribute) bag(f *frame, v view, inverted bool) ([]authz.Value, *authz.
 	var values []authz.Value
 	if a.selector != nil {
 		var status *authz.Status
-		if values, status = a.selector.bag(f); status != nil {
+		if values, status = a.selector.bag(f, f.extent(v, inverted)); status != nil {
 			return nil, status
 		}
 	} else {

@@ -1,227 +1,149 @@
 package eval
 
 import (
-	"bytes"
-	"encoding/xml"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
+	"slices"
 
-	"github.com/antchfx/xpath"
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/xml"
+	"github.com/gatehouse-authz/gatehouse/internal/xml/xpath"
 )
 
-// xmlNode is a node of a parsed content document.
-type xmlNode struct {
-	kind     xpath.NodeType
-	space    string // namespace
-	local    string
-	text     string // of a text or attribute
-	parent   *xmlNode
-	children []*xmlNode
-	attrs    []*xmlNode
-	at       int // among its siblings
+// wholeRequest is the category of paths over the request context of XACML 2.0.
+const wholeRequest authz.Category = ""
+
+const twoContext = "urn:oasis:names:tc:xacml:2.0:context:schema:os"
+
+// maxNodes bounds a content document; readers of requests have their own
+// limits on its size and depth, and so has the reader here.
+const maxNodes = 1 << 17
+
+// documentCell is a parsed content, once per request and extent.
+type documentCell struct {
+	category authz.Category
+	extent   int
+	root     *xml.Node
+	err      error
 }
 
-// Limits on a content document; the readers of requests have their own.
-const (
-	maxContent = 4 << 20
-	maxNodes   = 1 << 17
-	maxLevels  = 128
-)
-
-var errContent = errors.New("the content is no single XML element")
-
-// parseDocument reads the XML of a request's content. Requests from a wire have
-// been read strictly before; here only what cannot be a plain element is
-// refused.
-func parseDocument(data []byte) (*xmlNode, error) {
-	if len(data) > maxContent {
-		return nil, fmt.Errorf("content longer than %d bytes", maxContent)
-	}
-	root := &xmlNode{kind: xpath.RootNode}
-	d := xml.NewDecoder(bytes.NewReader(data))
-	top, nodes, level := root, 0, 0
-	for {
-		token, err := d.Token()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("content: %w", err)
-		}
-		if nodes++; nodes > maxNodes {
-			return nil, fmt.Errorf("content of more than %d nodes", maxNodes)
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			if level++; level > maxLevels {
-				return nil, fmt.Errorf("content nested more than %d deep", maxLevels)
-			}
-			top = top.element(token)
-			nodes += len(token.Attr)
-		case xml.EndElement:
-			top, level = top.parent, level-1
-		case xml.CharData:
-			if top != root {
-				top.characters(string(token))
-			}
-		case xml.Directive, xml.ProcInst:
-			return nil, errContent
+// document returns the content of a category as an extent sees it, with the
+// node at which paths start; nil if there is none.
+func (f *frame) document(c authz.Category, extent int) (*xml.Node, error) {
+	for i := range f.documents {
+		if d := &f.documents[i]; d.category == c && d.extent == extent {
+			return d.root, d.err
 		}
 	}
-	if len(root.children) != 1 {
-		return nil, errContent
+	cell := documentCell{category: c, extent: extent}
+	if c == wholeRequest {
+		cell.root, cell.err = f.asTwo(extent)
+	} else {
+		cell.root, cell.err = f.content(c, extent)
 	}
-	return root, nil
+	f.documents = append(f.documents, cell)
+	return cell.root, cell.err
 }
 
-func (n *xmlNode) element(start xml.StartElement) *xmlNode {
-	e := &xmlNode{kind: xpath.ElementNode, space: start.Name.Space, local: start.Name.Local}
-	for _, a := range start.Attr {
-		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
+// content parses the content of a category. Content that is merely presented is
+// not there for whom only verified things count.
+func (f *frame) content(c authz.Category, extent int) (*xml.Node, error) {
+	for i := range f.request.Content {
+		one := &f.request.Content[i]
+		if one.Category == c && (extent == presented || f.isVerified || one.Standing == authz.Verified) {
+			return xml.Parse("content", one.XML, xml.Limits{Nodes: maxNodes})
+		}
+	}
+	return nil, nil
+}
+
+// start is where paths over a document start: at the document itself, in 2.0 at
+// the Request element (XACML 2.0 core, 5.45).
+func start(c authz.Category, root *xml.Node) xpath.Node {
+	if c == wholeRequest {
+		return xpath.Element(root)
+	}
+	return xpath.Document(root)
+}
+
+// asTwo writes the request as the context of XACML 2.0 that its policies look
+// into (XACML 2.0 core, 6.1), with as much as an extent sees.
+func (f *frame) asTwo(extent int) (*xml.Node, error) {
+	request := element(nil, "Request")
+	for _, c := range f.subjects() {
+		subject := element(request, "Subject")
+		set(subject, "SubjectCategory", string(c))
+		f.attributes(subject, c, extent)
+	}
+	resource := element(request, "Resource")
+	inner, err := f.content(authz.Resource, extent)
+	if err != nil {
+		return nil, err
+	}
+	if inner != nil {
+		hang(element(resource, "ResourceContent"), inner)
+	}
+	f.attributes(resource, authz.Resource, extent)
+	f.attributes(element(request, "Action"), authz.Action, extent)
+	f.attributes(element(request, "Environment"), authz.Environment, extent)
+	return request, nil
+}
+
+// subjects lists the categories that have no element of their own in 2.0.
+func (f *frame) subjects() []authz.Category {
+	all := []authz.Category{authz.Subject}
+	for i := range f.request.Attributes {
+		switch c := f.request.Attributes[i].Category; c {
+		case authz.Resource, authz.Action, authz.Environment:
+		default:
+			if !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// attributes hangs the attributes of a category below its element, each once
+// for every data type of its values.
+func (f *frame) attributes(below *xml.Node, c authz.Category, extent int) {
+	for i := range f.request.Attributes {
+		a := &f.request.Attributes[i]
+		if a.Category != c || a.Standing != authz.Verified && extent == verified && !f.isVerified {
 			continue
 		}
-		e.attrs = append(e.attrs, &xmlNode{kind: xpath.AttributeNode, space: a.Name.Space, local: a.Name.Local, text: a.Value, parent: e, at: len(e.attrs)})
-	}
-	return n.append(e)
-}
-
-func (n *xmlNode) append(child *xmlNode) *xmlNode {
-	child.parent, child.at = n, len(n.children)
-	n.children = append(n.children, child)
-	return child
-}
-
-// characters adds text; what a comment parts stays one text.
-func (n *xmlNode) characters(text string) {
-	if last := len(n.children) - 1; last >= 0 && n.children[last].kind == xpath.TextNode {
-		n.children[last].text += text
-		return
-	}
-	n.append(&xmlNode{kind: xpath.TextNode, text: text})
-}
-
-// value is the string value of a node (XPath 1.0, section 5).
-func (n *xmlNode) value() string {
-	if n.kind == xpath.TextNode || n.kind == xpath.AttributeNode {
-		return n.text
-	}
-	var b strings.Builder
-	n.write(&b)
-	return b.String()
-}
-
-func (n *xmlNode) write(b *strings.Builder) {
-	b.WriteString(n.text)
-	for _, c := range n.children {
-		c.write(b)
-	}
-}
-
-// within reports whether n is m or below it.
-func (n *xmlNode) within(m *xmlNode) bool {
-	for ; n != nil; n = n.parent {
-		if n == m {
-			return true
+		var open *xml.Node
+		var t authz.DataType
+		for _, v := range a.Values {
+			if open == nil || v.Type() != t {
+				open, t = element(below, "Attribute"), v.Type()
+				set(open, "AttributeId", a.ID)
+				set(open, "DataType", string(t))
+				if a.Issuer != "" {
+					set(open, "Issuer", a.Issuer)
+				}
+			}
+			hang(element(open, "AttributeValue"), &xml.Node{Kind: xml.Text, Text: v.Text()})
 		}
 	}
-	return false
 }
 
-// navigator walks a document for the XPath library, for so many steps: an
-// expression may come with a request and ask for every node of every node.
-type navigator struct {
-	node  *xmlNode
-	steps *int
+func element(below *xml.Node, name string) *xml.Node {
+	return hang(below, &xml.Node{Kind: xml.Start, Name: xml.Name{Space: twoContext, Local: name}})
 }
 
-// maxSteps bounds the evaluation of one expression: about a second.
-const maxSteps = 10_000_000
-
-var errSteps = fmt.Errorf("more than %d steps", maxSteps)
-
-func navigate(from *xmlNode) *navigator { return &navigator{node: from, steps: new(int)} }
-
-// step counts; the panic is caught where the expression is evaluated.
-func (v *navigator) step() {
-	if *v.steps++; *v.steps > maxSteps {
-		panic(errSteps)
+func hang(below, n *xml.Node) *xml.Node {
+	if below == nil {
+		return n
 	}
+	n.Parent = below
+	if n.Prev = below.Last; n.Prev == nil {
+		below.First = n
+	} else {
+		n.Prev.Next = n
+	}
+	below.Last = n
+	return n
 }
 
-var _ xpath.NodeNavigator = (*navigator)(nil)
-
-func (v *navigator) NodeType() xpath.NodeType  { return v.node.kind }
-func (v *navigator) LocalName() string         { return v.node.local }
-func (v *navigator) Value() string             { return v.node.value() }
-func (v *navigator) NamespaceURL() string      { return v.node.space }
-func (v *navigator) Copy() xpath.NodeNavigator { v.step(); c := *v; return &c }
-func (v *navigator) MoveToChild() bool         { return v.child(0) }
-func (v *navigator) MoveToFirst() bool         { return v.sibling(0) }
-func (v *navigator) MoveToNext() bool          { return v.sibling(v.node.at + 1) }
-func (v *navigator) MoveToPrevious() bool      { return v.sibling(v.node.at - 1) }
-
-// Prefix tells names in a namespace from names in none: an unprefixed name in
-// an expression means the latter (XPath 1.0, 2.3). Namespaces themselves are
-// compared by NamespaceURL.
-func (v *navigator) Prefix() string {
-	if v.node.space == "" {
-		return ""
-	}
-	return "ns"
-}
-
-func (v *navigator) MoveToRoot() {
-	for v.node.parent != nil {
-		v.node = v.node.parent
-	}
-}
-
-func (v *navigator) MoveToParent() bool {
-	v.step()
-	if v.node.parent == nil {
-		return false
-	}
-	v.node = v.node.parent
-	return true
-}
-
-func (v *navigator) MoveToNextAttribute() bool {
-	v.step()
-	of, next := v.node, 0
-	if v.node.kind == xpath.AttributeNode {
-		of, next = v.node.parent, v.node.at+1
-	}
-	if next >= len(of.attrs) {
-		return false
-	}
-	v.node = of.attrs[next]
-	return true
-}
-
-func (v *navigator) child(n int) bool {
-	v.step()
-	if n >= len(v.node.children) {
-		return false
-	}
-	v.node = v.node.children[n]
-	return true
-}
-
-func (v *navigator) sibling(n int) bool {
-	v.step()
-	if v.node.kind == xpath.AttributeNode || v.node.parent == nil || n < 0 || n >= len(v.node.parent.children) {
-		return false
-	}
-	v.node = v.node.parent.children[n]
-	return true
-}
-
-func (v *navigator) MoveTo(to xpath.NodeNavigator) bool {
-	other, ok := to.(*navigator)
-	if ok {
-		v.node = other.node
-	}
-	return ok
+func set(n *xml.Node, name, value string) {
+	n.Attrs = append(n.Attrs, xml.Attr{Name: xml.Name{Local: name}, Value: value})
 }

@@ -135,6 +135,12 @@ func (f *frame) verifiedOnly() *authz.Request {
 				strict.Attributes = append(strict.Attributes, a)
 			}
 		}
+		strict.Content = nil
+		for _, c := range f.request.Content {
+			if c.Standing == authz.Verified {
+				strict.Content = append(strict.Content, c)
+			}
+		}
 		f.strict = &strict
 	}
 	return f.strict

@@ -38,7 +38,7 @@ type frame struct {
 	program *Program
 	request *authz.Request
 	now     time.Time
-	uniform bool // one view: every attribute is verified, or only those count
+	uniform bool // one view: everything is verified, or only that counts
 	epoch   uint32
 
 	bags       [2][]bagCell // by slot
@@ -54,7 +54,7 @@ type frame struct {
 	context    context.Context // for foreign policies
 	strict     *authz.Request  // without presented attributes, for them too
 	assumed    *rule           // whose bounds are taken to hold; see enough.go
-	isVerified bool            // every attribute is verified
+	isVerified bool            // every attribute and content is verified
 	trace      *tracer
 }
 
@@ -83,6 +83,9 @@ func (f *frame) start(p *Program, r *authz.Request, now time.Time) {
 			f.uniform = false
 			break
 		}
+	}
+	for i := range r.Content {
+		f.uniform = f.uniform && r.Content[i].Standing == authz.Verified
 	}
 	f.isVerified = f.uniform
 	f.epoch++

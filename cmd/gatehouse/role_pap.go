@@ -118,9 +118,16 @@ func (s *site) openAdminDoor() error {
 	return nil
 }
 
+// Requests per second from one address, and at once: more than a person or a
+// script of bans one by one needs, less than would keep others out.
+const (
+	papRate  = 200
+	papBurst = 1000
+)
+
 func (s *site) papRoutes(administration http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/pap/v1/", administration)
+	mux.Handle("/pap/v1/", daemon.LimitRate(administration, nil, papRate, papBurst, s.now))
 	mux.Handle("/pap/status", s.health.StatusHandler())
 	return mux
 }

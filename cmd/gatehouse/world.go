@@ -205,6 +205,6 @@ func (w *world) hints(pap, container string) string {
   pap-admin --host %s --port %s list-policies
   pap-admin --host %s --port %s ban subject "%s" --reason "trying it out" --wait
   pap-admin --host %s --port %s un-ban subject "%s"
-  curl --cacert %s/ca.pem --cert %s/ann-cert.pem --key %s/ann-key.pem %s/services/sleepyAdd?wsdl
+  curl --cacert %s/ca.pem --cert %s/ann-cert.pem --key %s/ann-key.pem '%s/services/sleepyAdd?wsdl'
 `, pki, pki, pki, host, port, host, port, w.dn("ann"), host, port, w.dn("ann"), pki, pki, pki, container)
 }

@@ -13,44 +13,9 @@ var twoCategories = map[string]authz.Category{
 	"Subject": authz.Subject, "Resource": authz.Resource, "Action": authz.Action, "Environment": authz.Environment,
 }
 
-// two reads a Request of 2.0 (XACML 2.0 core, 6.1) and keeps it whole as well,
-// because policies of 2.0 select from it as it stands.
-func (d *decoder) two() (*Request, error) {
-	whole, err := d.r.Raw()
-	if err != nil {
-		return nil, err
-	}
-	d.r = whole.Reader(d.options.limits())
-	start, err := d.r.Next()
-	if err != nil {
-		return nil, err
-	}
-	r, err := d.twoRequest(start)
-	if err != nil {
-		return nil, err
-	}
-	r.whole = &authz.Content{XML: []byte(whole.Standalone()), Standing: r.standing()}
-	return r, nil
-}
-
-// standing is the least standing of anything in the request.
-func (r *Request) standing() authz.Standing {
-	for _, g := range r.groups {
-		if g.content != nil && g.content.Standing != authz.Verified {
-			return authz.Presented
-		}
-		for i := range g.attrs {
-			if g.attrs[i].Standing != authz.Verified {
-				return authz.Presented
-			}
-		}
-	}
-	return authz.Verified
-}
-
-// twoRequest reads the parts. Subjects of one category are one; several
-// resources are several questions.
-func (d *decoder) twoRequest(start xml.Token) (*Request, error) {
+// two reads a Request of 2.0 (XACML 2.0 core, 6.1). Subjects of one category
+// are one; several resources are several questions.
+func (d *decoder) two(start xml.Token) (*Request, error) {
 	r := &Request{Form: TwoXML, options: d.options}
 	if err := d.only(start); err != nil {
 		return nil, err

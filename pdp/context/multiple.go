@@ -45,11 +45,8 @@ func (r *Request) Questions() ([]*authz.Request, error) {
 			return nil, err
 		}
 	}
-	switch {
-	case len(questions) > 1:
+	if len(questions) > 1 {
 		r.stopClock(questions)
-	case r.whole != nil:
-		questions[0].Content = append(questions[0].Content, *r.whole)
 	}
 	return questions, nil
 }

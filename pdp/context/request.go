@@ -96,7 +96,6 @@ type Request struct {
 
 	options Options
 	groups  []group
-	whole   *authz.Content // of 2.0: the Request element, for category ""
 	// references are the MultiRequests: each the indices of its groups. Nil
 	// when there are none.
 	references [][]int
@@ -140,7 +139,7 @@ func Decode(r *xml.Reader, start xml.Token, o Options) (*Request, error) {
 	case requestName(ThreeNamespace):
 		return d.three(start)
 	case requestName(TwoNamespace):
-		return d.two()
+		return d.two(start)
 	}
 	return nil, r.Unexpected(start)
 }

@@ -57,8 +57,10 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 	if c.network() {
 		_, err := trust.Open(trust.Options{Dir: string(c.Trust.Directory), CRLs: trust.CRLPolicy(c.Trust.CRL)})
 		try("trust", err)
-		_, err = gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
+		host, err := gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
 		try("host", err)
+		_, err = c.Trust.openVOMS(host, nil)
+		try("trust", err)
 	}
 	_, err := pip.NewStrength(c.Strength)
 	try("credential-strength", err)

@@ -49,6 +49,9 @@ type HostConfig struct {
 type TrustConfig struct {
 	Directory conf.Path `yaml:"directory"` // IGTF layout
 	CRL       string    `yaml:"crl"`       // require, if-present or ignore
+	// VOMSDirectory names the VOMS servers whose attribute certificates count:
+	// <vo>/<host>.lsc, often /etc/grid-security/vomsdir. Empty: none counts.
+	VOMSDirectory conf.Path `yaml:"voms-directory"`
 }
 
 // PAPConfig runs a policy administration point.

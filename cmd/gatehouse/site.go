@@ -128,13 +128,12 @@ func (s *site) openTrust() (err error) {
 		s.trust.Follow(ctx, trustReload)
 		return nil
 	}))
-	s.verifier = gsi.NewVerifier(s.trust, s.now)
 	s.host, err = gsi.LoadHost(string(s.config.Host.Certificate), string(s.config.Host.Key), s.log, s.now)
 	if err != nil {
 		return err
 	}
 	s.reportHost()
-	return nil
+	return s.openVerifier()
 }
 
 func (s *site) openStore() error {

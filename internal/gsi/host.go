@@ -59,6 +59,9 @@ func (h *Host) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // NotAfter returns when the certificate in force ends.
 func (h *Host) NotAfter() time.Time { return h.current.Load().Leaf.NotAfter }
 
+// Names returns the DNS names of the certificate in force.
+func (h *Host) Names() []string { return h.current.Load().Leaf.DNSNames }
+
 // load reads the files if they changed since they were last taken.
 func (h *Host) load() error {
 	h.mu.Lock()

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
+)
+
+// openVOMS reads the directory of VOMS servers, which is nil if none is
+// configured: then no attribute certificate counts.
+func (t *TrustConfig) openVOMS(host *gsi.Host, log *slog.Logger) (*voms.Directory, error) {
+	if t.VOMSDirectory == "" {
+		return nil, nil
+	}
+	var names []string
+	if host != nil {
+		names = host.Names()
+	}
+	return voms.Open(voms.Options{Dir: string(t.VOMSDirectory), Hosts: names, Log: log})
+}
+
+// openVerifier needs the authorities and the host certificate.
+func (s *site) openVerifier() error {
+	directory, err := s.config.Trust.openVOMS(s.host, s.log)
+	if err != nil {
+		return err
+	}
+	var options []gsi.Option
+	if directory != nil {
+		options = append(options, gsi.WithVOMS(directory, s.log))
+		s.group.Add(daemon.Background("voms", func(ctx context.Context) error {
+			directory.Follow(ctx, trustReload)
+			return nil
+		}))
+	}
+	s.verifier = gsi.NewVerifier(s.trust, s.now, options...)
+	return nil
+}

@@ -31,7 +31,7 @@ func (c *Container) sandbox(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, sandbox.ErrPath) && path == "" && !j.State.Final():
 		http.Error(w, "the sandbox is made when the job starts; it is "+string(j.State), http.StatusNotFound)
 	case errors.Is(err, sandbox.ErrPath):
-		http.Error(w, "there is no such file in the sandbox", http.StatusNotFound)
+		http.Error(w, "there is no such file in the sandbox, or it is a link, a pipe or a device, which are not served", http.StatusNotFound)
 	default:
 		c.config.Log.Error("sandbox cannot be read", "job", j.Tag(), "error", err)
 		http.Error(w, "the sandbox cannot be read now: try again later", http.StatusServiceUnavailable)

@@ -44,6 +44,7 @@ var importLaw = map[string][]string{
 	"policies/change":  {"authz", "policies"},
 	"policies/spl":     {"authz", "policies", "policies/change", "policies/profile", "internal/xml"},
 	"policies/xacml":   {"authz", "policies", "policies/profile", "internal/xml"},
+	"policies/lint":    {"authz", "policies", "policies/profile", "policies/spl"}, // what check reports beyond errors
 	"policies/source":  {"authz", "policies/**"},
 
 	"pdp":             {"authz", "policies", "policies/profile", "pdp/internal/**"},

@@ -115,8 +115,8 @@ func (r *report) err() error {
 	return r.errors
 }
 
-// suggest returns `did you mean "x"?` for the candidate nearest to a word, or "".
-func suggest(word string, candidates []string) string {
+// Suggest returns `did you mean "x"?` for the candidate nearest to a word, or "".
+func Suggest(word string, candidates []string) string {
 	best, least := "", 1+len(word)/3
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c), least); d <= least && c != word {

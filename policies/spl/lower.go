@@ -190,7 +190,7 @@ func (l *Lowerer) conditions(rule *policies.Rule, conditions []Condition) {
 func (l *Lowerer) lookup(name Word) (profile.Attribute, bool) {
 	row, ok := l.table.Lookup(name.Text)
 	if !ok {
-		hint := suggest(name.Text, l.table.names)
+		hint := Suggest(name.Text, l.table.names)
 		switch name.Text {
 		case "dn", "DN", "subject-dn":
 			hint = `did you mean "subject"?`
@@ -272,7 +272,7 @@ func (l *Lowerer) duty(d Duty, on authz.Effect) policies.Duty {
 		for _, known := range profile.Duties() {
 			names = append(names, known.Name)
 		}
-		l.report.add(d.ID.Position, suggest(d.ID.Text, names), "%q is neither a URI nor one of %s", d.ID.Text, strings.Join(slices.Sorted(slices.Values(names)), ", "))
+		l.report.add(d.ID.Position, Suggest(d.ID.Text, names), "%q is neither a URI nor one of %s", d.ID.Text, strings.Join(slices.Sorted(slices.Values(names)), ", "))
 	}
 	for _, pair := range d.Pairs {
 		row, ok := l.lookup(pair.Name)

@@ -107,7 +107,7 @@ func (p *parser) unexpected(words ...string) {
 	}
 	hint := ""
 	if t.kind == word {
-		hint = suggest(t.text, words)
+		hint = Suggest(t.text, words)
 	}
 	for i, w := range words {
 		if w == "{" || w == "}" || w == "=" {
@@ -164,7 +164,7 @@ func (p *parser) outside(first bool) {
 		p.take()
 		return
 	}
-	if p.peek().kind == word && !first && suggest(p.peek().text, []string{"resource", "action", "private"}) == "" || p.peek().kind == closing {
+	if p.peek().kind == word && !first && Suggest(p.peek().text, []string{"resource", "action", "private"}) == "" || p.peek().kind == closing {
 		p.report.add(p.peek().at, "remove it (Argus ignored what follows the last resource)", "unexpected %q after the end of a resource", p.peek().text)
 	} else {
 		p.unexpected("resource", "action")

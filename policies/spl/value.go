@@ -94,7 +94,7 @@ func (l *Lowerer) literal(row profile.Attribute, h how, w Word) (authz.Value, bo
 		err = checkNetwork(w.Text)
 	}
 	if err == nil && row.ID == profile.CredentialStrength && !slices.Contains(profile.Strengths(), w.Text) {
-		l.report.add(w.Position, suggest(w.Text, profile.Strengths()), "%q is no credential strength: want one of %s", w.Text, strings.Join(profile.Strengths(), ", "))
+		l.report.add(w.Position, Suggest(w.Text, profile.Strengths()), "%q is no credential strength: want one of %s", w.Text, strings.Join(profile.Strengths(), ", "))
 		return v, false
 	}
 	if err != nil {

@@ -1,0 +1,182 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
+)
+
+// Finding is one mistake and its place.
+type Finding struct {
+	Position policies.Position
+	Message  string
+	Hint     string // what to write instead; "" when nothing comes to mind
+}
+
+// around is what is known where an item is evaluated: the targets of the
+// policies above it.
+type around []policies.AnyOf
+
+func (a around) and(t *policies.Target) around {
+	if t == nil {
+		return a
+	}
+	return append(a[:len(a):len(a)], t.AnyOf...)
+}
+
+// Idle finds the rules and policies below a node that can never decide.
+func Idle(n policies.Node) []Finding { return idle(n, nil) }
+
+func idle(n policies.Node, above around) []Finding {
+	switch n := n.(type) {
+	case *policies.PolicySet:
+		return idleChildren(n, above.and(n.Target))
+	case *policies.Policy:
+		if firstApplicable(&n.Header) {
+			return idleRules(n, above.and(n.Target))
+		}
+	}
+	return nil
+}
+
+func firstApplicable(h *policies.Header) bool {
+	return strings.HasSuffix(string(h.Combining), ":first-applicable")
+}
+
+func idleChildren(s *policies.PolicySet, above around) (found []Finding) {
+	var total []policies.Node
+	for child := range s.Children.All() {
+		hidden := false
+		for _, earlier := range total {
+			h, _ := header(earlier)
+			if target, ok := targetOf(child); ok && implied(h.Target, above.and(target), true) {
+				found = append(found, Finding{Position: child.At(), Message: fmt.Sprintf("%s never applies: %s before it always decides", called(child), called(earlier))})
+				hidden = true
+				break
+			}
+		}
+		if hidden {
+			continue
+		}
+		found = append(found, idle(child, above)...)
+		if firstApplicable(&s.Header) && alwaysDenies(child) {
+			total = append(total, child)
+		}
+	}
+	return found
+}
+
+func header(n policies.Node) (*policies.Header, bool) {
+	switch n := n.(type) {
+	case *policies.PolicySet:
+		return &n.Header, true
+	case *policies.Policy:
+		return &n.Header, true
+	}
+	return nil, false
+}
+
+// targetOf returns what a child asks for; nothing is known of references and
+// other languages, which is no hindrance.
+func targetOf(n policies.Node) (*policies.Target, bool) {
+	if h, ok := header(n); ok {
+		return h.Target, true
+	}
+	return nil, true
+}
+
+func called(n policies.Node) string {
+	kind := "the policy"
+	if _, set := n.(*policies.PolicySet); set {
+		kind = "the policy set"
+	}
+	_, id := n.Where()
+	return name(kind, id, n.At())
+}
+
+// name calls an item by its id, unless that was made from its place, and says
+// where it is.
+func name(kind, id string, at policies.Position) string {
+	if id != "" && (at.File == "" || !strings.HasPrefix(id, at.File+":")) {
+		kind = fmt.Sprintf("%s %q", kind, id)
+	}
+	if at.Line == 0 {
+		return kind
+	}
+	return fmt.Sprintf("%s (line %d)", kind, at.Line)
+}
+
+// alwaysDenies tells whether a node whose target holds is never NotApplicable,
+// whatever the request.
+func alwaysDenies(n policies.Node) bool {
+	h, ok := header(n)
+	switch {
+	case !ok:
+		return false
+	case strings.HasSuffix(string(h.Combining), ":deny-unless-permit"):
+		return true
+	case !firstApplicable(h):
+		return false
+	}
+	switch n := n.(type) {
+	case *policies.Policy:
+		for r := range n.Rules.All() {
+			if r.Effect == authz.Deny && unconditional(r) {
+				return true
+			}
+		}
+	case *policies.PolicySet:
+		for child := range n.Children.All() {
+			if c, ok := header(child); ok && c.Target == nil && alwaysDenies(child) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func unconditional(r *policies.Rule) bool {
+	return r.Target == nil && r.Condition == nil && r.From.IsZero() && r.Until.IsZero()
+}
+
+// mostCompared bounds how many earlier rules each rule is held against: a list
+// of a million bans is not the place to look for mistakes.
+const mostCompared = 2000
+
+func idleRules(p *policies.Policy, above around) (found []Finding) {
+	var earlier []*policies.Rule
+	for r := range p.Rules.All() {
+		if by := hiddenBy(r, earlier, above); by != nil {
+			found = append(found, Finding{Position: r.Position, Message: fmt.Sprintf("%s never applies: %s before it always decides", calledRule(r), calledRule(by))})
+		} else if len(earlier) < mostCompared {
+			earlier = append(earlier, r)
+		}
+	}
+	return found
+}
+
+func calledRule(r *policies.Rule) string { return name("the rule", r.ID, r.Position) }
+
+func hiddenBy(r *policies.Rule, earlier []*policies.Rule, above around) *policies.Rule {
+	facts := above.and(r.Target)
+	for _, e := range earlier {
+		mixed := e.Effect != r.Effect
+		switch {
+		case mixed && e.Effect == authz.Permit && (len(above) > 0 || e.Target != nil || e.Condition != nil):
+		case e.Condition != nil && (mixed || !sameExpression(e.Condition, r.Condition)):
+		case !covers(e, r):
+		case implied(e.Target, facts, mixed):
+			return e
+		}
+	}
+	return nil
+}
+
+// covers tells whether the time of e contains that of r.
+func covers(e, r *policies.Rule) bool {
+	from := e.From.IsZero() || !r.From.IsZero() && !r.From.Before(e.From)
+	until := e.Until.IsZero() || !r.Until.IsZero() && !e.Until.Before(r.Until)
+	return from && until
+}

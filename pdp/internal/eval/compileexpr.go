@@ -31,6 +31,9 @@ func (c *compilation) match(from *policies.Match, to *match) {
 		c.fail(from.Position, "%s cannot match: %s", shortName(from.Function), err)
 		return
 	}
+	if d, ok := from.Attribute.(*policies.Designator); ok && f.reader != nil && d.MustBePresent {
+		to.attr.missing = missing(d, from.Value) // which would do
+	}
 	if f.reader != nil && to.attr.selector == nil && c.keyedMatch(f, to) {
 		return
 	}

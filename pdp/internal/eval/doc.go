@@ -30,4 +30,22 @@
 // Hence the property that tests hold: adding a presented attribute to a request
 // never turns another decision into Permit. A request whose attributes are all
 // verified has one view, and this is plain XACML.
+//
+// # What the specification leaves open
+//
+//   - Children are combined in their order, and the overrides and unless
+//     algorithms stop at the first child that decides. Duties are those of the
+//     children evaluated until then that came to the decision returned, the
+//     inner before the outer; so under deny-overrides every Permit's, but the
+//     first Deny's only.
+//   - and, or, n-of: an argument that decides beats an error of another one.
+//   - A date or time without a zone is in UTC; ordering a time of day with a
+//     zone and one without is an error.
+//   - The extent of an Indeterminate of the algorithms of XACML 1.x is that of
+//     the children behind it.
+//   - A PolicyIdentifierList names the policies and sets that came to Permit or
+//     Deny, whatever became of that further up.
+//   - What is statically wrong (types, literals, patterns, circles) refuses the
+//     policies when they are loaded, with its place. A reference to nothing is
+//     Indeterminate when it is asked.
 package eval

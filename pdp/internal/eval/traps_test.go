@@ -402,6 +402,8 @@ func TestTrap43Status(t *testing.T) {
 	require.Equal(t, authz.StatusProcessingError, response.Status.Code)
 	require.Empty(t, response.Status.Missing)
 	require.Nil(t, decideBy(t, &authz.Request{}, ruleFor("P", 0)).Status)
+	response = decideBy(t, &authz.Request{}, &policies.Rule{ID: "r", Effect: authz.Permit, Target: errs()})
+	require.Equal(t, []authz.MissingAttribute{{Category: authz.Subject, ID: "absent", Type: authz.String, Values: []authz.Value{authz.StringValue("x")}}}, response.Status.Missing, "and what would do")
 }
 
 // Trap 45: what is listed are the policies that came to Permit or Deny.

@@ -37,15 +37,14 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 		tail++
 	}
 	out := &list{length: items.Len(), index: old.index, chunks: make([]*chunk, 0, len(now))}
-	gone := map[policies.Item]child{}
-	for _, k := range old.chunks[head : len(old.chunks)-tail] {
-		for _, ch := range k.children {
-			gone[ch.origin()] = ch
-		}
-	}
+	kept, gone := parted(old.chunks[head:len(old.chunks)-tail], now[head:len(now)-tail])
 	out.chunks = append(out.chunks, old.chunks[:head]...)
 	for _, k := range now[head : len(now)-tail] {
-		out.chunks = append(out.chunks, compileChunk(c, out, k, gone, compile))
+		same, ok := kept[&k[0]]
+		if !ok {
+			same = compileChunk(c, out, k, gone, compile)
+		}
+		out.chunks = append(out.chunks, same)
 	}
 	out.chunks = append(out.chunks, old.chunks[len(old.chunks)-tail:]...)
 	for _, ch := range gone {
@@ -55,6 +54,31 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 	}
 	out.sum()
 	return out
+}
+
+// parted tells the old chunks that are among the new ones from the rest, whose
+// children may or may not be.
+func parted[T policies.Item](old []*chunk, now [][]T) (kept map[any]*chunk, gone map[policies.Item]child) {
+	kept, gone = make(map[any]*chunk, len(old)), map[policies.Item]child{}
+	for _, k := range old {
+		kept[k.from] = k
+	}
+	still := make(map[any]bool, len(now))
+	for _, items := range now {
+		if k := kept[&items[0]]; k != nil && sameChunk(k, items) {
+			still[k.from] = true
+		}
+	}
+	for _, k := range old {
+		if still[k.from] {
+			continue
+		}
+		delete(kept, k.from)
+		for _, ch := range k.children {
+			gone[ch.origin()] = ch
+		}
+	}
+	return kept, gone
 }
 
 func sameChunk[T policies.Item](k *chunk, items []T) bool {

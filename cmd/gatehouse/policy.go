@@ -28,7 +28,7 @@ and Rego (*.rego). Exit code 0 says that all is well, 1 that something was found
 (a rule that never applies, a layout that differs, a failing case), 2 that the
 input cannot be used, with file:line:column.`,
 	}
-	cmd.AddCommand() // one line, one verb each: newPolicyXxx()
+	cmd.AddCommand(newPolicyEval()) // one line, one verb each: newPolicyXxx()
 	return cmd
 }
 

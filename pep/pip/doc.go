@@ -9,6 +9,14 @@
 //     that counts becomes fqan, fqan/primary, virtual-organization and
 //     voms-issuer, and the groups and roles of the EMI profile; what the
 //     others say is added for bans only.
+//   - [Token] adds what a token verified by internal/token says: oidc-issuer,
+//     oidc-subject, oidc-group, oidc-scope, oidc-client-id, token-id and
+//     assurance, and virtual-organization and fqan where configuration makes
+//     them of its groups. What a refused token says is added for bans only. A
+//     token next to a certificate must be linked to it as one person, and a
+//     token with compute.* or storage.* scopes is good for the actions that
+//     they name and for no others, whatever the policy: the credential is
+//     refused otherwise.
 //   - [Strength] adds credential-strength by a configured list, the first rule
 //     that fits: anonymous without a credential, weak if none fits.
 //

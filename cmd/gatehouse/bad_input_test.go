@@ -64,14 +64,12 @@ func newRunning(t *testing.T, change func(*world)) *running {
 		require.NoError(t, r.Close())
 		require.NoError(t, removeAll(dir))
 	})
-	r.base = "https://localhost:" + port(r.containerAddress.String())
+	r.base = r.containerHere()
 	first, err := r.engine.Changed(t.Context(), authz.Revision{})
 	require.NoError(t, err)
 	require.NotZero(t, first.Number)
 	return r
 }
-
-func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 
 // trustMore adds a grid of the test's own, whose CAs issue on demand.
 func (r *running) trustMore() {
@@ -231,7 +229,7 @@ func (r *running) badCredentials(t *testing.T) {
 				return h.Post(r.base+"/services/"+sleepyadd.Name, "text/xml", strings.NewReader(envelope(goodCall)))
 			},
 			"pap": func(h *http.Client) (*http.Response, error) {
-				return h.Get("https://localhost:" + port(r.papAddress.String()) + "/pap/v1/revision")
+				return h.Get("https://" + r.papHere() + "/pap/v1/revision")
 			},
 		} {
 			t.Run(name+" at the "+where, func(t *testing.T) {
@@ -254,7 +252,7 @@ func (r *running) badCredentials(t *testing.T) {
 
 func (r *running) badPolicies(t *testing.T) {
 	admin := r.person("admin")
-	client, err := api.NewClient(admin.http, "https://localhost:"+port(r.papAddress.String()))
+	client, err := api.NewClient(admin.http, "https://"+r.papHere())
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		text         string

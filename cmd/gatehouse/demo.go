@@ -147,10 +147,8 @@ type story struct {
 }
 
 func newStory(out io.Writer, w *world, s *site, p *plug) (*story, error) {
-	port := func(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 	t := &story{out: out, world: w, site: s, plug: p}
-	t.base = "https://localhost:" + port(s.containerAddress.String())
-	t.pap = "localhost:" + port(s.papAddress.String())
+	t.base, t.pap = s.containerHere(), s.papHere()
 	for file, c := range map[string]**caller{"ann": &t.ann, "bob": &t.bob, "wendy": &t.wendy, "": &t.nobody} {
 		var err error
 		if *c, err = w.caller(file, t.base); err != nil {

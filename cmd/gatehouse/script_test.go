@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,6 +32,13 @@ func TestScripts(t *testing.T) {
 				_, err := openWorld(ts.MkAbs(args[0]))
 				ts.Check(err)
 			},
+			// build PACKAGE… puts commands of ours into $WORK/bin.
+			"build": func(ts *testscript.TestScript, _ bool, args []string) {
+				said, err := exec.Command("go", append([]string{"build", "-o", ts.MkAbs("bin") + "/"}, args...)...).CombinedOutput()
+				if err != nil {
+					ts.Fatalf("go build: %v\n%s", err, said)
+				}
+			},
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" {
@@ -39,7 +49,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir)
-			return nil
+			// Jobs of another uid must be able to reach their sandboxes.
+			return errors.Join(os.Chmod(filepath.Dir(e.WorkDir), 0o755), os.Chmod(e.WorkDir, 0o755))
 		},
 	})
 }

@@ -18,7 +18,7 @@ const defaultConfig = "/etc/gatehouse/gatehouse.yaml"
 
 func newServe() *cobra.Command {
 	var path, data string
-	var dev, create bool
+	var dev, anyPort, create bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the roles that the configuration names",
@@ -27,7 +27,7 @@ func newServe() *cobra.Command {
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dev {
-				return serveDev(cmd.Context(), data, cmd.ErrOrStderr())
+				return serveDev(cmd.Context(), data, anyPort, cmd.ErrOrStderr())
 			}
 			return serve(cmd.Context(), path, create, cmd.ErrOrStderr())
 		},
@@ -35,6 +35,7 @@ func newServe() *cobra.Command {
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "configuration file")
 	cmd.Flags().BoolVar(&create, "create-store", false, "begin with an empty store if there is none (gatehouse init makes one)")
 	cmd.Flags().BoolVar(&dev, "dev", false, "run everything on loopback ports with a PKI made for the purpose; never for real users")
+	cmd.Flags().BoolVar(&anyPort, "any-port", false, "with --dev: on ports that are free, instead of 8150, 8443 and 8149")
 	cmd.Flags().StringVar(&data, "data", "", "with --dev: where to keep data (default: gatehouse-dev in the user's cache directory)")
 	return cmd
 }
@@ -59,7 +60,7 @@ func runSite(ctx context.Context, config Config, log *slog.Logger) error {
 }
 
 // serveDev runs everything in one process with a PKI of its own.
-func serveDev(ctx context.Context, dir string, errs io.Writer) error {
+func serveDev(ctx context.Context, dir string, anyPort bool, errs io.Writer) error {
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
@@ -67,14 +68,23 @@ func serveDev(ctx context.Context, dir string, errs io.Writer) error {
 		}
 		dir = filepath.Join(cache, "gatehouse-dev")
 	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	w, err := openWorld(dir)
 	if err != nil {
 		return err
 	}
-	w.config.PAP.Listen, w.config.Container.Listen, w.config.Status = "127.0.0.1:8150", "127.0.0.1:8443", "127.0.0.1:8149"
-	w.config.Container.URL = "https://localhost:8443"
-	fmt.Fprintf(errs, "data in %s; certificates in %s\n%s", dir, w.path("pki"), w.hints("localhost:8150", w.config.Container.URL))
-	return runSite(ctx, w.config, newLog(errs, slog.LevelInfo))
+	if !anyPort {
+		w.config.PAP.Listen, w.config.Container.Listen, w.config.Status = "127.0.0.1:8150", "127.0.0.1:8443", "127.0.0.1:8149"
+	}
+	s, err := newSite(ctx, w.config, newLog(errs, slog.LevelInfo))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(errs, "data in %s; certificates in %s\n%s", dir, w.path("pki"), w.hints(s.papHere(), s.containerHere()))
+	return errors.Join(s.Run(ctx), s.Close())
 }
 
 // newLog writes for people on a terminal and for programs elsewhere.

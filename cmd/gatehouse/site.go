@@ -174,6 +174,16 @@ func (s *site) listen(name string, a conf.Address) (net.Listener, error) {
 	return l, nil
 }
 
+// papHere and containerHere are what callers on this machine call the roles,
+// whatever port they were given.
+func (s *site) papHere() string       { return "localhost:" + port(s.papAddress) }
+func (s *site) containerHere() string { return "https://localhost:" + port(s.containerAddress) }
+
+func port(a net.Addr) string {
+	_, port, _ := net.SplitHostPort(a.String())
+	return port
+}
+
 // ignoreClosed closes a listener that its server may have closed already.
 type ignoreClosed struct{ net.Listener }
 

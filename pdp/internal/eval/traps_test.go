@@ -485,3 +485,77 @@ func TestMalformedPolicies(t *testing.T) {
 	_, err = tryNodes(&policies.Policy{Header: policies.Header{ID: "p", Combining: "urn:x"}})
 	require.ErrorContains(t, err, "no combining algorithm")
 }
+
+// Trap 13: duties come from what was evaluated and came to the decision, once
+// each however often one asks.
+func TestTrap13DutiesOfTheDecision(t *testing.T) {
+	p := &policies.Policy{Header: policies.Header{ID: "p", Combining: ruleThree + "deny-overrides"}}
+	p.Rules = policies.NewList(ruleFor("P", 0), ruleFor("N", 1), ruleFor("P", 2))
+	p.Obligations = []policies.Duty{duty("own", authz.Permit), duty("other", authz.Deny)}
+	program, err := tryNodes(p, nodeFor("D", 5))
+	require.NoError(t, err)
+	for range 3 {
+		require.Equal(t, "P P0 P2 own", outcomeOf(program.Decide(context.Background(), &authz.Request{}, someNow)))
+	}
+	require.Equal(t, "D D2", combineRules(t, ruleThree+"deny-overrides", "P P D D"), "evaluation ended at the first Deny")
+}
+
+// Trap 16: what unless-algorithms default to brings no duties of others.
+func TestTrap16DefaultsBringNoDuties(t *testing.T) {
+	require.Equal(t, "D", combineRules(t, ruleThree+"deny-unless-permit", "N iP iD"))
+	require.Equal(t, "P", combineRules(t, ruleThree+"permit-unless-deny", "N iP iD"))
+}
+
+// Traps 18 and 20: an attribute counts by its data type.
+func TestTrap18TypesOfOneAttribute(t *testing.T) {
+	r := &authz.Request{}
+	r.Add(authz.Subject, "it", authz.IntegerValue(1))
+	r.Add(authz.Subject, "it", authz.StringValue("1"))
+	require.Equal(t, []string{"1"}, bagTexts(t, r, &policies.Designator{Category: authz.Subject, ID: "it", Type: authz.String}))
+	require.Len(t, bagTexts(t, r, &policies.Designator{Category: authz.Subject, ID: "it", Type: authz.Integer}), 1)
+}
+
+func TestTrap20OtherTypeIsMissing(t *testing.T) {
+	r := &authz.Request{}
+	r.Add(authz.Subject, "it", authz.IntegerValue(1))
+	_, response := evaluateOne(t, r, &policies.Designator{Category: authz.Subject, ID: "it", Type: authz.String, MustBePresent: true})
+	require.Equal(t, authz.StatusMissingAttribute, response.Status.Code)
+}
+
+// Trap 19: attributes of one name are one bag. Trap 23: its order says nothing.
+func TestTrap19SplitAttributes(t *testing.T) {
+	split, joined := &authz.Request{}, &authz.Request{}
+	split.Add(authz.Subject, "role", authz.StringValue("a"))
+	split.Add(authz.Subject, "other", authz.StringValue("x"))
+	split.Add(authz.Subject, "role", authz.StringValue("b"))
+	joined.Add(authz.Subject, "role", authz.StringValue("a"), authz.StringValue("b"))
+	require.Equal(t, bagTexts(t, joined, role()), bagTexts(t, split, role()))
+}
+
+func TestTrap23BagsHaveNoOrder(t *testing.T) {
+	runRows(t, []row{
+		{old + "string-set-equals", "s:[a,b]|s:[b,a]", "true"},
+		{old + "string-is-in", "s:b|s:[a,b]", "true"},
+		{old + "string-bag-size", "s:[b,a]", "2"},
+	})
+}
+
+// Trap 24: an empty text is a text.
+func TestTrap24EmptyText(t *testing.T) {
+	r := &authz.Request{}
+	r.Add(authz.Subject, "role", authz.StringValue(""))
+	require.Equal(t, "P", outcomeOf(decideBy(t, r, &policies.Rule{ID: "r", Effect: authz.Permit, Target: roleIs("")})))
+	require.Equal(t, "N", outcomeOf(decideBy(t, &authz.Request{}, &policies.Rule{ID: "r", Effect: authz.Permit, Target: roleIs("")})))
+}
+
+// Trap 40: references tell versions apart as numbers, not as texts.
+func TestTrap40Versions(t *testing.T) {
+	var library []policies.Node
+	for _, v := range []string{"2", "10", "9.9"} {
+		library = append(library, libraryPolicy("a", v, map[string]string{"10": "P"}[v]+map[string]string{"2": "D", "9.9": "D"}[v]))
+	}
+	root := &policies.PolicySet{Header: policies.Header{ID: "root", Combining: policies.FirstApplicable}, Children: policies.NewList[policies.Node](reference("a", "", "", ""))}
+	program, err := eval.NewCompiler(nil).Compile(&policies.Snapshot{Root: root, Library: library}, nil)
+	require.NoError(t, err)
+	require.Equal(t, authz.Permit, program.Decide(context.Background(), &authz.Request{}, someNow).Decision)
+}

@@ -100,16 +100,16 @@ func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect
 		}
 		from := len(f.duties)
 		o := ch.eval(f, side)
-		switch {
-		case o.decision == stronger:
+		switch o.decision {
+		case stronger:
 			it.close(f)
 			f.keepFrom(mark, from)
 			return o
-		case o.decision == weaker:
+		case weaker:
 			if t.first.decision == authz.NotApplicable {
 				t.first = o
 			}
-		case o.decision == authz.Indeterminate:
+		case authz.Indeterminate:
 			t.add(o)
 		}
 	}
@@ -147,13 +147,15 @@ func unless(c *container, f *frame, side views, wanted, otherwise authz.Effect) 
 		}
 		from := len(f.duties)
 		o := ch.eval(f, side)
-		switch {
-		case o.decision == wanted:
+		switch o.decision {
+		case wanted:
 			it.close(f)
 			f.keepFrom(mark, from)
 			return o
-		case o.decision == otherwise && fallback.by == reasoner(c):
-			fallback.by = o.by
+		case otherwise:
+			if fallback.by == reasoner(c) {
+				fallback.by = o.by
+			}
 		}
 	}
 }

@@ -183,7 +183,7 @@ func TestExplainLongLists(t *testing.T) {
 }
 
 // oracle is a foreign policy that answers by the roles it sees.
-type oracle struct{ err error }
+type oracle struct{}
 
 func (o oracle) Compile(p policies.Foreign) (eval.ForeignProgram, error) {
 	if p.Text == "bad" {

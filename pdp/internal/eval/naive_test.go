@@ -805,7 +805,7 @@ func (n *naive) call(id string, a []naiveValue) (naiveValue, error) {
 	case "equal":
 		return naiveBool(a[0].one.Equal(a[1].one)), nil
 	case "equal-ignore-case":
-		return naiveBool(strings.ToLower(a[0].one.Text()) == strings.ToLower(a[1].one.Text())), nil
+		return naiveBool(strings.EqualFold(a[0].one.Text(), a[1].one.Text())), nil
 	case "greater-than", "greater-than-or-equal", "less-than", "less-than-or-equal":
 		c := strings.Compare(a[0].one.Text(), a[1].one.Text())
 		if typ == "integer" {

@@ -429,8 +429,8 @@ func TestWindows(t *testing.T) {
 // Policies that nest without end, refer in circles or are huge are refused with
 // their place or decided; they never crash.
 func TestHostilePolicies(t *testing.T) {
-	var node policies.Node = nodeFor("P", 0)
-	var deep policies.Expression = argument(t, "b:true")
+	node := nodeFor("P", 0)
+	deep := argument(t, "b:true")
 	for range 10_000 {
 		node = &policies.PolicySet{Header: policies.Header{ID: "s", Combining: policies.FirstApplicable, Position: policies.Position{File: "deep", Line: 1, Column: 1}}, Children: policies.NewList(node)}
 		deep = &policies.Apply{Function: old + "not", Arguments: []policies.Expression{deep}, Position: policies.Position{File: "deep", Line: 1, Column: 1}}

@@ -174,6 +174,7 @@ func (c *Config) complete() {
 		set(&g.Socket, signSocket)
 		set(&g.Key, conf.Secret(filepath.Join(data, "grant.key")))
 		set(&g.Launcher, launcherName)
+		set(&g.Services, conf.Path(filepath.Join(data, "services")))
 		if g.Rate == 0 {
 			g.Rate = 500
 		}

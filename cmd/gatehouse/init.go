@@ -202,7 +202,8 @@ func (s *setup) containerSection(dir string) (map[string]any, error) {
 		return nil, err
 	}
 	public, socket := filepath.Join(dir, "grant.pub"), filepath.Join(dir, "signer", "sign.sock")
-	if err := s.writeSigner(dir, public, socket); err != nil {
+	approved := map[string]string{sleepyadd.Name: digest.String()}
+	if err := s.writeSigner(dir, public, socket, map[string]any{"services": services, "approved": approved}); err != nil {
 		return nil, err
 	}
 	launcher := map[string]any{
@@ -215,14 +216,14 @@ func (s *setup) containerSection(dir string) (map[string]any, error) {
 	return map[string]any{
 		"services":  services,
 		"sandboxes": sandboxes,
-		"approved":  map[string]string{sleepyadd.Name: digest.String()},
+		"approved":  approved,
 		"launcher":  map[string]any{"socket": launchSocket, "signer": socket},
 	}, nil
 }
 
 // writeSigner makes the directory of the signer, the key in it and its
-// configuration.
-func (s *setup) writeSigner(dir, public, socket string) error {
+// configuration, whose section also holds what is given.
+func (s *setup) writeSigner(dir, public, socket string, section map[string]any) error {
 	home, file := filepath.Join(dir, "signer"), filepath.Join(dir, "signer.yaml")
 	if err := os.MkdirAll(home, 0o711); err != nil {
 		return err
@@ -231,10 +232,11 @@ func (s *setup) writeSigner(dir, public, socket string) error {
 	if err := launch.WriteKeys(private, public); err != nil {
 		return err
 	}
+	section["socket"], section["key"], section["launcher"], section["peers"] = socket, private, launcherName, []int{s.container.uid}
 	c := map[string]any{
 		"data":     home,
 		"status":   signerStatus,
-		"signer":   map[string]any{"socket": socket, "key": private, "launcher": launcherName, "peers": []int{s.container.uid}},
+		"signer":   section,
 		"accounts": s.accounts(),
 	}
 	if err := writeYAML(file, c); err != nil {

@@ -119,7 +119,7 @@ container:
   approved: {mark: %s}
   launcher: {socket: launch.sock, signer: signer/sign.sock}
 `, w.dn("admin"), address, digest) + mapping,
-		"signer.yaml": fmt.Sprintf("data: signer\nstatus: 127.0.0.1:0\nsigner: {socket: signer/sign.sock, key: grant.key, peers: [%d]}\n", containerUser) + mapping,
+		"signer.yaml": fmt.Sprintf("data: signer\nstatus: 127.0.0.1:0\nsigner: {socket: signer/sign.sock, key: grant.key, peers: [%d], services: services, approved: {mark: %s}}\n", containerUser, digest) + mapping,
 		"launch.yaml": fmt.Sprintf("name: local\nsocket: launch.sock\npeers: [%d]\npublic-key: grant.pub\nservices: services\nsandboxes: sandboxes\nstate: launch\n", containerUser),
 	} {
 		require.NoError(t, os.WriteFile(w.path(name), []byte(text), 0o600))

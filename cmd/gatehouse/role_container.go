@@ -85,16 +85,22 @@ func (s *site) containerServer(l net.Listener, host *container.Container) daemon
 // there but not approved is left out and named in the log; one that is approved
 // but not there, or changed, stops the start.
 func (s *site) services() ([]*service.Deployed, error) {
-	c := s.config.Container
-	var all []*service.Deployed
-	for name, text := range c.Approved {
+	all, err := deployed(string(s.config.Container.Services), s.config.Container.Approved, s.serviceOwner())
+	if err != nil {
+		return nil, fmt.Errorf("container.%w", err)
+	}
+	return all, nil
+}
+
+func deployed(dir string, approved map[string]string, owner uint32) (all []*service.Deployed, err error) {
+	for name, text := range approved {
 		digest, err := service.ParseDigest(text)
 		if err != nil {
-			return nil, fmt.Errorf("container.approved.%s: %w", name, err)
+			return nil, fmt.Errorf("approved.%s: %w", name, err)
 		}
-		deployed, err := service.Load(filepath.Join(string(c.Services), name), []service.Digest{digest}, s.serviceOwner())
+		deployed, err := service.Load(filepath.Join(dir, name), []service.Digest{digest}, owner)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("approved.%s: %w", name, err)
 		}
 		all = append(all, deployed)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,10 @@ type SignerConfig struct {
 	Key      conf.Secret `yaml:"key"`
 	Launcher string      `yaml:"launcher"` // the name in gatehouse-launch's configuration
 	Peers    []uint32    `yaml:"peers"`    // user numbers that may ask: the container's
+	// Services and Approved are as in the section of the container: nothing
+	// else is started (DECISIONS 28).
+	Services conf.Path         `yaml:"services"`
+	Approved map[string]string `yaml:"approved"`
 	// GroupFloor is the least gid; Privileged adds groups to the built-in list.
 	GroupFloor uint32   `yaml:"group-floor"`
 	Privileged []string `yaml:"privileged-groups"`
@@ -90,6 +95,14 @@ func (s *site) signer() (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	approved, err := deployed(string(c.Services), c.Approved, 0)
+	if err != nil {
+		return nil, fmt.Errorf("signer.%w", err)
+	}
+	executables := make(map[string][sha256.Size]byte, len(approved))
+	for _, a := range approved {
+		executables[a.Path] = a.Content
+	}
 	directory, err := s.directory()
 	if err != nil {
 		return nil, err
@@ -99,28 +112,30 @@ func (s *site) signer() (*signer, error) {
 		return nil, err
 	}
 	return &signer{
-		pen: pen, mapping: accounts, names: accountNames{directory}, rules: c.rules(s.config.Accounts.Floor),
+		pen: pen, executables: executables, mapping: accounts, names: accountNames{directory}, rules: c.rules(s.config.Accounts.Floor),
 		limit: rate.NewLimiter(rate.Limit(c.Rate), int(2*c.Rate)+1), recorder: s.recorder, now: s.now,
 	}, nil
 }
 
 // signer is the mapping side: it signs a wish if the account is one that its
-// own mapping gives and the rules allow, the revision one that the policies
-// have reached, and the asking not too fast; and writes down each answer.
+// own mapping gives and the rules allow, the executable an approved one, the
+// revision one that the policies have reached, and the asking not too fast; and
+// writes down each answer.
 //
 // It cannot know whether somebody was permitted to run a job, who, with which
 // arguments or limits: it sees what the container says. A container gone bad
 // can run approved executables as accounts that people are mapped to, each
 // time under its own audit record; it cannot become any other account.
 type signer struct {
-	pen      launch.Granter
-	mapping  *account.Mapper
-	names    launch.Accounts
-	rules    launch.AccountRules
-	engine   *pdp.Engine // nil: revisions are not compared
-	limit    *rate.Limiter
-	recorder authz.Recorder
-	now      func() time.Time
+	pen         launch.Granter
+	executables map[string][sha256.Size]byte // approved, by path below the services
+	mapping     *account.Mapper
+	names       launch.Accounts
+	rules       launch.AccountRules
+	engine      *pdp.Engine // nil: revisions are not compared
+	limit       *rate.Limiter
+	recorder    authz.Recorder
+	now         func() time.Time
 }
 
 var _ launch.Granter = (*signer)(nil)
@@ -159,10 +174,13 @@ func (s *signer) judge(ctx context.Context, w launch.Wish) error {
 	if err := s.rules.Check(ctx, s.names, w.Account); err != nil {
 		return fmt.Errorf("%w: %w", launch.ErrForbidden, err)
 	}
-	if w.Order.Operation == launch.Start {
-		return s.reached(ctx, w.Revision)
+	if w.Order.Operation != launch.Start {
+		return nil
 	}
-	return nil
+	if content, ok := s.executables[w.Order.Executable]; !ok || content != w.Order.Digest {
+		return fmt.Errorf("%w: %s with sha256 %x is not approved: see signer.approved", launch.ErrForbidden, w.Order.Executable, w.Order.Digest)
+	}
+	return s.reached(ctx, w.Revision)
 }
 
 func (s *signer) mapped(ctx context.Context, a authz.Account) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func wished(o launch.Operation) launch.Wish {
 	order := launch.Order{Operation: o, Job: wishedJob}
 	switch o {
 	case launch.Start:
-		order.Executable, order.Args = "sleepyAdd/sleepyadd", []string{"sleepyadd"}
+		order.Executable, order.Digest, order.Args = "sleepyAdd/sleepyadd", [sha256.Size]byte{1}, []string{"sleepyadd"}
 		order.Limits = launch.Limits{CPU: time.Second, Wall: time.Second}
 	case launch.Signal:
 		order.Signal = launch.Terminate
@@ -65,7 +66,7 @@ func newTestSigner(t *testing.T) (*signer, *trail, *launch.Verifier) {
 	require.NoError(t, err)
 	recorded := &trail{}
 	return &signer{
-		pen: pen, mapping: mapping, names: accountNames{directory}, rules: (&SignerConfig{}).rules(1000),
+		pen: pen, executables: map[string][sha256.Size]byte{"sleepyAdd/sleepyadd": {1}}, mapping: mapping, names: accountNames{directory}, rules: (&SignerConfig{}).rules(1000),
 		limit: rate.NewLimiter(1000, 1000), recorder: recorded, now: time.Now,
 	}, recorded, verifier
 }
@@ -133,6 +134,24 @@ func TestSignerIsNoBlindPen(t *testing.T) {
 		_, err := s.Grant(t.Context(), wished(launch.Start))
 		require.ErrorContains(t, err, "is physics, which is privileged")
 	})
+}
+
+// ⚿ DECISIONS 28: what no administrator approved is not started, whoever asks.
+func TestSignerStartsWhatIsApproved(t *testing.T) {
+	for name, change := range map[string]func(*launch.Order){
+		"another file":                      func(o *launch.Order) { o.Executable = "sleepyAdd/service.yaml" },
+		"an approved file at another state": func(o *launch.Order) { o.Digest[0]++ },
+		"without a digest":                  func(o *launch.Order) { o.Digest = [sha256.Size]byte{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, _ := newTestSigner(t)
+			w := wished(launch.Start)
+			change(&w.Order)
+			_, err := s.Grant(t.Context(), w)
+			require.ErrorIs(t, err, launch.ErrForbidden)
+			require.ErrorContains(t, err, "is not approved")
+		})
+	}
 }
 
 func TestSignerFloorsOnlyRise(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/container/job"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/token"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
@@ -34,8 +35,11 @@ func callerOf(r *http.Request) *caller { return r.Context().Value(callerKey{}).(
 
 // identify looks at the connection anew: yesterday's verdict is no verdict.
 func (c *Container) identify(r *http.Request) *caller {
-	who := &caller{network: address(r.RemoteAddr), credential: c.config.Credential(r.TLS)}
+	who := &caller{network: address(r.RemoteAddr), credential: c.presented(r)}
 	if who.credential == nil {
+		if c.config.Named {
+			who.fault = errors.New("there is none: present a certificate or a token")
+		}
 		return who
 	}
 	if who.fault = who.credential.Verdict(); who.fault != nil {
@@ -46,8 +50,13 @@ func (c *Container) identify(r *http.Request) *caller {
 }
 
 // identity is what jobs belong to (DECISIONS 13): the end entity's name with
-// its issuer's, whatever proxy stands on it and whatever key the CA has now.
+// its issuer's, whatever proxy stands on it and whatever key the CA has now; or
+// a token's subject with its issuer. Of a certificate and a token together, it
+// is the certificate's.
 func identity(credential *authz.Credential) (job.Owner, error) {
+	if claims, ok := token.ClaimsOf(credential); ok {
+		return job.Owner{Name: claims.Name(), Key: fmt.Sprintf("token %d %s %s", len(claims.Issuer), claims.Issuer, claims.Subject)}, nil
+	}
 	chain, ok := gsi.ChainOf(credential)
 	if !ok {
 		return job.Owner{}, errors.New("a credential of a kind that owns no jobs here")

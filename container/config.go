@@ -49,6 +49,12 @@ type Config struct {
 	// Credential gives the credential of a connection, judged now, or nil when
 	// none was presented: (*gsi.Verifier).FromTLS.
 	Credential func(*tls.ConnectionState) *authz.Credential
+	// Bearer gives the credential that a bearer token is: (*token.Verifier).Verify.
+	// Nil accepts no tokens.
+	Bearer func(token string) *authz.Credential
+	// Named refuses callers who present nothing. Where TLS asks everybody for
+	// a certificate, it has seen to that already.
+	Named bool
 
 	// Address is where clients reach this container, "https://ce.example.org:8443".
 	// Empty means whatever host the client asked for.

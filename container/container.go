@@ -86,7 +86,7 @@ func (c *Container) refuseCredential(w http.ResponseWriter, r *http.Request, cal
 		}
 		return
 	}
-	http.Error(w, "your certificate is not accepted: "+caller.fault.Error(), http.StatusForbidden)
+	http.Error(w, "your credential is not accepted: "+caller.fault.Error(), c.challenge(w, caller))
 }
 
 func (c *Container) notFound(w http.ResponseWriter, r *http.Request) {

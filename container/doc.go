@@ -8,9 +8,11 @@
 //
 // # Who calls
 //
-// The credential of the TLS connection is judged for each request, so that a
-// connection that stays open outlives neither an expiry nor a revocation nor a
-// ban. One that does not stand gets a fault or a 403 that says why; it is never
+// The certificate of the TLS connection, and the token of an Authorization
+// header (RFC 6750) where tokens are accepted, are judged for each request, so
+// that a connection that stays open outlives neither an expiry nor a revocation
+// nor a ban. A request with both stands only if both do and an enricher finds
+// them to be one person's. One that does not stand gets a fault or a 403 that says why; it is never
 // taken for an anonymous caller, who presents none.
 //
 // # Two decisions
@@ -28,7 +30,8 @@
 //
 // # Owners
 //
-// A job belongs to an identity: the end entity's name with its issuer's. An
+// A job belongs to an identity: the end entity's name with its issuer's, or a
+// token's subject with its issuer. An
 // anonymous job belongs to whoever names its id. Who names the id of somebody
 // else's job learns nothing by it: the answer is the one for a job that does
 // not exist, whatever was decided. An owner who is refused reads why.

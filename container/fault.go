@@ -93,7 +93,7 @@ func invalid(service string, err error) *soap.Fault {
 // unauthenticated is the fault for a credential that does not stand. The name
 // comes from the URL: one that is no service of ours gets no typed detail.
 func (c *Container) unauthenticated(service string, err error) *soap.Fault {
-	f := simple(soap.CodeClient, "Unauthenticated", service, "unauthenticated", "your certificate is not accepted: "+err.Error(), err)
+	f := simple(soap.CodeClient, "Unauthenticated", service, "unauthenticated", "your credential is not accepted: "+err.Error(), err)
 	if c.services[service] == nil {
 		f.Detail = nil
 	}

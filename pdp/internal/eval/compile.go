@@ -268,7 +268,7 @@ func listName(set bool) string {
 }
 
 func (c *compilation) rule(r *policies.Rule) child {
-	out := &rule{from: r, owner: c.owner}
+	out := &rule{from: r, owner: c.owner, effect: r.Effect, timed: !r.From.IsZero() || !r.Until.IsZero()}
 	if r.Effect != authz.Permit && r.Effect != authz.Deny {
 		c.fail(r.Position, "rule %q: effect %s is neither Permit nor Deny", r.ID, r.Effect)
 	}
@@ -298,6 +298,9 @@ func (c *compilation) target(t *policies.Target) *target {
 	if t == nil || len(t.AnyOf) == 0 {
 		return nil
 	}
+	if len(t.AnyOf) == 1 && len(t.AnyOf[0].AllOf) == 1 && len(t.AnyOf[0].AllOf[0].Matches) <= 2 {
+		return c.smallTarget(t)
+	}
 	out := &target{from: t, anyOf: make([]anyOf, len(t.AnyOf))}
 	for i, a := range t.AnyOf {
 		out.anyOf[i].allOf = make([]allOf, len(a.AllOf))
@@ -309,6 +312,24 @@ func (c *compilation) target(t *policies.Target) *target {
 		}
 	}
 	return out
+}
+
+// smallTarget is the common one, a match or two, in one piece of memory.
+func (c *compilation) smallTarget(t *policies.Target) *target {
+	out := &struct {
+		target
+		any     [1]anyOf
+		all     [1]allOf
+		matches [2]match
+	}{}
+	from := t.AnyOf[0].AllOf[0].Matches
+	out.target = target{from: t, anyOf: out.any[:]}
+	out.any[0].allOf = out.all[:]
+	out.all[0].matches = out.matches[:len(from)]
+	for i := range from {
+		c.match(&from[i], &out.matches[i])
+	}
+	return &out.target
 }
 
 func (c *compilation) duties(obligations, advice []policies.Duty) *duties {

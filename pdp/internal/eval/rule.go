@@ -2,6 +2,7 @@ package eval
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -10,15 +11,19 @@ import (
 // owner is the policy that a rule stands in, as its reason names it.
 type owner struct{ pap, policy string }
 
+// rule is a compiled policies.Rule. What every evaluation looks at comes first
+// and is not fetched from the tree: among a million rules memory is far.
 type rule struct {
-	filings
-	from      *policies.Rule
-	owner     *owner
 	target    *target
 	condition *expression // nil is true
 	duties    *duties     // nil is none
 	bounds    *bounds     // of a permit rule; nil is none
+	effect    authz.Effect
+	timed     bool // it has a time window
 	why       atomic.Pointer[authz.Reason]
+	from      *policies.Rule
+	owner     *owner
+	filings
 }
 
 // eval follows XACML 3.0 core, table 4, in the view that its effect asks for.
@@ -30,14 +35,19 @@ func (r *rule) eval(f *frame, side views) outcome {
 }
 
 func (r *rule) answer(f *frame, side views) outcome {
-	if !r.from.From.IsZero() && f.now.Before(r.from.From) || !r.from.Until.IsZero() && !f.now.Before(r.from.Until) {
+	if r.timed && !r.holds(f.now) {
 		return notApplicable
 	}
-	v := viewOf(r.from.Effect)
+	v := viewOf(r.effect)
 	if !side.has(v) {
 		return notApplicable
 	}
 	return r.in(f, v)
+}
+
+// holds reports whether a moment is within the rule's window.
+func (r *rule) holds(now time.Time) bool {
+	return (r.from.From.IsZero() || !now.Before(r.from.From)) && (r.from.Until.IsZero() || now.Before(r.from.Until))
 }
 
 func (r *rule) in(f *frame, v view) outcome {
@@ -50,21 +60,21 @@ func (r *rule) in(f *frame, v view) outcome {
 	case noMatch:
 		return notApplicable
 	case indeterminate:
-		return uncertain(extentOf(r.from.Effect), r, status)
+		return uncertain(extentOf(r.effect), r, status)
 	}
 	if r.condition != nil {
 		o, status := r.condition.eval(f, v)
 		if status != nil {
-			return uncertain(extentOf(r.from.Effect), r, status)
+			return uncertain(extentOf(r.effect), r, status)
 		}
 		if !isTrue(o) {
 			return notApplicable
 		}
 	}
-	if status := r.duties.perform(f, v, r.from.Effect); status != nil {
-		return uncertain(extentOf(r.from.Effect), r, status)
+	if status := r.duties.perform(f, v, r.effect); status != nil {
+		return uncertain(extentOf(r.effect), r, status)
 	}
-	return outcome{decision: r.from.Effect, by: r}
+	return outcome{decision: r.effect, by: r}
 }
 
 func (r *rule) origin() policies.Item { return r.from }

@@ -52,6 +52,9 @@ func (j *jsonReader) errorf(format string, args ...any) error {
 
 // wrap gives a syntax error its place.
 func (j *jsonReader) wrap(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return &Error{j.at(int64(len(j.data))), "the document ends too early"}
+	}
 	syntax := (*jsontext.SyntacticError)(nil)
 	if errors.As(err, &syntax) {
 		message := syntax.Err.Error()
@@ -59,9 +62,6 @@ func (j *jsonReader) wrap(err error) error {
 			message = fmt.Sprintf("member %s stands twice", quote(syntax.JSONPointer.LastToken()))
 		}
 		return &Error{j.at(syntax.ByteOffset), message}
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return &Error{j.at(int64(len(j.data))), "the document ends too early"}
 	}
 	return &Error{j.at(j.d.InputOffset()), err.Error()}
 }

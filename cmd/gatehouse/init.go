@@ -93,7 +93,7 @@ func initialise(s *setup, in io.Reader, out io.Writer) error {
 	fmt.Fprintf(out, "  as root              gatehouse-launch -config %s\n", launcher)
 	fmt.Fprintf(out, "  as %-17s gatehouse serve --config %s\n", s.signer.name, signer)
 	fmt.Fprintf(out, "  as %-17s gatehouse serve --config %s\n", s.container.name, path)
-	return s.container.give(path)
+	return s.container.show(path)
 }
 
 // ask fills what no flag gave: from a person at a terminal, or by the default
@@ -242,7 +242,7 @@ func (s *setup) writeSigner(dir, public, socket string, section map[string]any) 
 	if err := writeYAML(file, c); err != nil {
 		return err
 	}
-	return s.signer.give(home, private, file)
+	return errors.Join(s.signer.give(home, private), s.signer.show(file))
 }
 
 // accounts is the mapping, the same for the container and the signer.
@@ -278,6 +278,12 @@ func (p *person) give(paths ...string) error {
 		}
 	}
 	return nil
+}
+
+// show lets the person read a configuration that stays root's: a process that
+// was taken over must not be able to write who administers it.
+func (p *person) show(path string) error {
+	return errors.Join(os.Chown(path, 0, p.gid), os.Chmod(path, 0o640))
 }
 
 // users finds the two users of a container. They differ, or the container

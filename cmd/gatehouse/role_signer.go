@@ -171,8 +171,8 @@ func (s *signer) judge(ctx context.Context, w launch.Wish) error {
 			return err
 		}
 	}
-	if err := s.rules.Check(ctx, s.names, w.Account); err != nil {
-		return fmt.Errorf("%w: %w", launch.ErrForbidden, err)
+	if err := s.allowed(ctx, w.Account); err != nil {
+		return err
 	}
 	if w.Order.Operation != launch.Start {
 		return nil
@@ -189,6 +189,37 @@ func (s *signer) mapped(ctx context.Context, a authz.Account) error {
 		return fmt.Errorf("%w: %w", launch.ErrForbidden, err)
 	}
 	return err
+}
+
+// allowed applies the account rules. That an account could not be looked up is
+// no verdict: a job must not fail for good because a directory was away.
+func (s *signer) allowed(ctx context.Context, a authz.Account) error {
+	names := &attentive{Accounts: s.names}
+	err := s.rules.Check(ctx, names, a)
+	if err != nil && !names.away {
+		return fmt.Errorf("%w: %w", launch.ErrForbidden, err)
+	}
+	return err
+}
+
+// attentive notes whether a look-up went without an answer.
+type attentive struct {
+	launch.Accounts
+	away bool
+}
+
+// User implements launch.Accounts.
+func (a *attentive) User(ctx context.Context, name string) (uid, gid uint32, err error) {
+	uid, gid, err = a.Accounts.User(ctx, name)
+	a.away = a.away || err != nil && !errors.Is(err, account.ErrUnknown)
+	return uid, gid, err
+}
+
+// Group implements launch.Accounts.
+func (a *attentive) Group(ctx context.Context, name string) (uint32, error) {
+	gid, err := a.Accounts.Group(ctx, name)
+	a.away = a.away || err != nil && !errors.Is(err, launch.ErrNoGroup)
+	return gid, err
 }
 
 // reachWait is how far the container's policies may be ahead of ours.

@@ -5,8 +5,12 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,6 +158,58 @@ func TestSignerStartsWhatIsApproved(t *testing.T) {
 	}
 }
 
+// askSigner is a process of its own: it asks the signer at a socket for a
+// grant and prints what came of it.
+func askSigner() {
+	_, err := launch.NewClient(os.Args[1], 5*time.Second).Grant(context.Background(), wished(launch.Start))
+	fmt.Print(err)
+}
+
+// ⚿ DECISIONS 27: the kernel says who asks, and only the container is answered.
+func TestSignerAnswersTheContainerOnly(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("asks as other users: needs root")
+	}
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		require.NoError(t, os.Chmod(d, 0o755))
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, launch.WriteKeys(at("grant.key"), at("grant.pub")))
+	require.NoError(t, os.WriteFile(at("accounts"), []byte(accountsText), 0o644))
+	require.NoError(t, os.WriteFile(at("grid-mapfile"), []byte("\"/CN=ann\" ann\n"), 0o644))
+	text := fmt.Sprintf("data: data\nstatus: 127.0.0.1:0\naccounts: {file: accounts, grid-mapfile: grid-mapfile}\nsigner: {socket: s, key: grant.key, peers: [%d]}\n", containerUser)
+	require.NoError(t, os.WriteFile(at("signer.yaml"), []byte(text), 0o644))
+	config, _, err := loadConfig(at("signer.yaml"))
+	require.NoError(t, err)
+	s, err := newSite(t.Context(), config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		require.NoError(t, <-ended)
+		require.NoError(t, s.Close())
+	}()
+	ask := func(uid uint32) string {
+		cmd := &exec.Cmd{
+			Path: "/proc/self/exe", Args: []string{"ask-signer", at("s")}, Env: []string{"PATH=/usr/bin:/bin"},
+			SysProcAttr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}},
+		}
+		said, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", said)
+		return string(said)
+	}
+	for _, stranger := range []uint32{0, containerUser + 1, 65534} {
+		require.Contains(t, ask(stranger), launch.ErrAway.Error(), "uid %d", stranger)
+	}
+	require.Empty(t, s.audit.Recent())
+	require.Contains(t, ask(containerUser), "sleepyAdd/sleepyadd with sha256 01")
+	require.Len(t, s.audit.Recent(), 1)
+	require.Equal(t, "Deny", s.audit.Recent()[0].Decision)
+}
+
 func TestSignerFloorsOnlyRise(t *testing.T) {
 	rules := (&SignerConfig{GroupFloor: 5}).rules(5)
 	require.Equal(t, []uint32{1000, 100}, []uint32{rules.Floor, rules.GroupFloor})
@@ -183,6 +239,27 @@ func TestSignerAlwaysEndsJobs(t *testing.T) {
 	_, err = s.Grant(t.Context(), gone)
 	require.NoError(t, err)
 	require.Equal(t, authz.EventJob, recorded.records[len(recorded.records)-1].Event)
+}
+
+// away is an account database that does not answer.
+type away struct{}
+
+func (away) User(context.Context, string) (authz.Account, error) {
+	return authz.Account{}, errors.New("the directory does not answer")
+}
+
+func (away) Group(context.Context, string) (authz.Group, error) {
+	return authz.Group{}, errors.New("the directory does not answer")
+}
+
+// No answer is no verdict: nothing is signed, and the job waits.
+func TestSignerWaitsForItsDirectory(t *testing.T) {
+	s, _, _ := newTestSigner(t)
+	s.names = accountNames{away{}}
+	signed, err := s.Grant(t.Context(), wished(launch.Start))
+	require.ErrorContains(t, err, "does not answer")
+	require.NotErrorIs(t, err, launch.ErrForbidden)
+	require.Empty(t, signed)
 }
 
 // The policies that the container names must be ones that the signer has seen.

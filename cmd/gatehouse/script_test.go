@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	warden.Stage()
-	testscript.Main(m, map[string]func(){"gatehouse": main})
+	testscript.Main(m, map[string]func(){"gatehouse": main, "ask-signer": askSigner})
 }
 
 // The scripts in testdata read like the manual: one for each verb.

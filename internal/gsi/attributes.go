@@ -68,7 +68,7 @@ func (c *Chain) attach(all []attributes, servers *voms.Servers, anchors *trust.A
 		}
 		c.VOMS, until = &grant, grant.Until
 	}
-	if c.VOMS == nil && len(all) > 0 {
+	if c.VOMS == nil && len(all) > 0 && servers != nil {
 		return at.Add(verdictLife) // it may become valid
 	}
 	return until
@@ -123,7 +123,7 @@ func (s *subject) report(last, next *verdict) {
 	for _, i := range next.chain().Ignored {
 		if !errors.Is(i.Err, voms.ErrLater) && !errors.Is(i.Err, errNoVOMS) {
 			s.verifier.log.Warn("an attribute certificate does not count", slog.String("subject", next.credential.Subject),
-				slog.String("vo", i.VO), slog.Any("fqans", i.FQANs), slog.Any("reason", i.Err))
+				slog.String("vo", i.VO), slog.Int("fqans", len(i.FQANs)), slog.Any("reason", i.Err))
 		}
 	}
 }

@@ -166,6 +166,8 @@ func checkEndEntity(c *x509.Certificate, proxied bool) error {
 		return fmt.Errorf("%s is a CA, not a person or host", text(c))
 	case isIssuerAndCN(c.RawSubject, c.RawIssuer) && isOldProxyName(c.RawSubject):
 		return fmt.Errorf("%s: %w", text(c), errOldProxy)
+	case has(c, oidKeyUsage) && c.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return fmt.Errorf("%s may not be used for digital signatures, and so for no TLS handshake", text(c))
 	case proxied && len(c.DNSNames)+len(c.IPAddresses) > 0:
 		return fmt.Errorf("a proxy of the host certificate %s is not accepted", text(c))
 	}

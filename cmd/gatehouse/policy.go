@@ -28,7 +28,7 @@ and Rego (*.rego). Exit code 0 says that all is well, 1 that something was found
 (a rule that never applies, a layout that differs, a failing case), 2 that the
 input cannot be used, with file:line:column.`,
 	}
-	cmd.AddCommand(newPolicyEval()) // one line, one verb each: newPolicyXxx()
+	cmd.AddCommand(newPolicyEval(), newPolicyCheck(), newPolicyFmt(), newPolicyConvert(), newPolicyTest())
 	return cmd
 }
 
@@ -110,7 +110,12 @@ func snapshotOf(files []*policyFile) *policies.Snapshot {
 	for _, f := range files {
 		all = append(all, f.nodes...)
 	}
-	s := &policies.Snapshot{Library: all}
+	s := &policies.Snapshot{}
+	for _, n := range all {
+		if _, foreign := n.(*policies.Foreign); !foreign {
+			s.Library = append(s.Library, n)
+		}
+	}
 	placed := make([]policies.Node, len(all))
 	for i, place := range policies.Places(len(all)) {
 		placed[i] = inPlace(all[i], place)
@@ -142,5 +147,9 @@ func inPlace(n policies.Node, place string) policies.Node {
 // that keeps them from being so.
 func policyEngine(s *policies.Snapshot, clock func() time.Time) (*pdp.Engine, error) {
 	engine := pdp.New(pdp.Options{Clock: clock, MaxStale: -1, Languages: map[string]pdp.Language{string(change.Rego): rego.New()}})
-	return engine, engine.Apply(policies.Update{Base: s, To: s.Revision})
+	err := engine.Apply(policies.Update{Base: s, To: s.Revision})
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // files have no revision to speak of
+	}
+	return engine, err
 }

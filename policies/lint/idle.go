@@ -52,7 +52,7 @@ func idleChildren(s *policies.PolicySet, above around) (found []Finding) {
 		for _, earlier := range total {
 			h, _ := header(earlier)
 			if target, ok := targetOf(child); ok && implied(h.Target, above.and(target), true) {
-				found = append(found, Finding{Position: child.At(), Message: fmt.Sprintf("%s never applies: %s before it always decides", called(child), called(earlier))})
+				found = append(found, Finding{Position: child.At(), Message: fmt.Sprintf("this %s never applies: %s before it always decides", kind(child), name("the "+kind(earlier), earlier, earlier.At()))})
 				hidden = true
 				break
 			}
@@ -87,18 +87,17 @@ func targetOf(n policies.Node) (*policies.Target, bool) {
 	return nil, true
 }
 
-func called(n policies.Node) string {
-	kind := "the policy"
+func kind(n policies.Node) string {
 	if _, set := n.(*policies.PolicySet); set {
-		kind = "the policy set"
+		return "policy set"
 	}
-	_, id := n.Where()
-	return name(kind, id, n.At())
+	return "policy"
 }
 
 // name calls an item by its id, unless that was made from its place, and says
 // where it is.
-func name(kind, id string, at policies.Position) string {
+func name(kind string, item policies.Item, at policies.Position) string {
+	_, id := item.Where()
 	if id != "" && (at.File == "" || !strings.HasPrefix(id, at.File+":")) {
 		kind = fmt.Sprintf("%s %q", kind, id)
 	}
@@ -149,15 +148,13 @@ func idleRules(p *policies.Policy, above around) (found []Finding) {
 	var earlier []*policies.Rule
 	for r := range p.Rules.All() {
 		if by := hiddenBy(r, earlier, above); by != nil {
-			found = append(found, Finding{Position: r.Position, Message: fmt.Sprintf("%s never applies: %s before it always decides", calledRule(r), calledRule(by))})
+			found = append(found, Finding{Position: r.Position, Message: fmt.Sprintf("this rule never applies: %s before it always decides", name("the rule", by, by.Position))})
 		} else if len(earlier) < mostCompared {
 			earlier = append(earlier, r)
 		}
 	}
 	return found
 }
-
-func calledRule(r *policies.Rule) string { return name("the rule", r.ID, r.Position) }
 
 func hiddenBy(r *policies.Rule, earlier []*policies.Rule, above around) *policies.Rule {
 	facts := above.and(r.Target)

@@ -68,7 +68,7 @@ func TestIdle(t *testing.T) {
 		var lines []int
 		for _, f := range found {
 			lines = append(lines, f.Position.Line-1)
-			require.Contains(t, f.Message, "never applies: the rule (line ")
+			require.Contains(t, f.Message, "this rule never applies: the rule (line ")
 		}
 		if strings.Contains(rules, "requested-cpu-time > 1h }\nrule permit { requested-cpu-time > 2h") {
 			require.Contains(t, []any{0, 1}, len(lines))
@@ -88,7 +88,7 @@ resource x {
 resource x { action q { rule permit { vo = a } } }`))
 	require.Len(t, found, 1)
 	require.Equal(t, 4, found[0].Position.Line)
-	require.Equal(t, "the policy (line 4) never applies: the policy (line 3) before it always decides", found[0].Message)
+	require.Equal(t, "this policy never applies: the policy (line 3) before it always decides", found[0].Message)
 }
 
 func document(t *testing.T, body string) policies.Node {
@@ -209,7 +209,7 @@ func policyText(t *rapid.T) string {
 	conditions := []string{
 		"vo = a", `vo = " a"`, "vo in (a b)", "vo != b", `fqan = "/a"`, `fqan matches "/a/*"`, `subject = "/C=IT/CN=Ann"`, `subject = "CN=ann,C=IT"`,
 		`oidc-issuer = "https://i/"`, "requested-cpu-time <= 60", "requested-cpu-time < 600", "requested-cpu-time > 60", "credential-strength >= weak",
-		"credential-strength > weak", "credential-strength < strong", `network = "192.0.2.0/24"`, "limited-proxy = true", `"resource" = x`, `from "2026-07-01"`, `until "2026-07-01"`,
+		"credential-strength > weak", "credential-strength < strong", `network = "192.0.2.0/24"`, "limited-proxy = true", `"resource" = x`, `from "2026-07-01"`, `until "2026-08-01"`,
 	}
 	var b strings.Builder
 	b.WriteString("spl 2\n")

@@ -107,7 +107,7 @@ func (l *Lowerer) literal(row profile.Attribute, h how, w Word) (authz.Value, bo
 func (l *Lowerer) value(t authz.DataType, row profile.Attribute, w Word) (authz.Value, bool) {
 	text := w.Text
 	if t == authz.Integer && l.version == Two {
-		if n, err := seconds(text); err == nil {
+		if n, err := Seconds(text); err == nil {
 			text = strconv.FormatInt(n, 10)
 		}
 	}
@@ -119,9 +119,9 @@ func (l *Lowerer) value(t authz.DataType, row profile.Attribute, w Word) (authz.
 	return v, true
 }
 
-// seconds reads "90", "90s", "15m", "24h", "7d" or several parts in falling
+// Seconds reads "90", "90s", "15m", "24h", "7d" or several parts in falling
 // order, "1h30m".
-func seconds(s string) (int64, error) {
+func Seconds(s string) (int64, error) {
 	units := []struct {
 		name byte
 		size int64

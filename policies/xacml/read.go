@@ -22,15 +22,19 @@ const MaxDepth = 512
 
 var limits = xml.Limits{Size: 64 << 20, Depth: MaxDepth, Nodes: 4 << 20}
 
+// roots are the elements that a document may consist of.
+var roots = []xml.Name{
+	{Space: ThreeNamespace, Local: "Policy"}, {Space: ThreeNamespace, Local: "PolicySet"},
+	{Space: TwoNamespace, Local: "Policy"}, {Space: TwoNamespace, Local: "PolicySet"},
+}
+
 // Parse reads one policy document, a Policy or a PolicySet of either version.
 // name stands in positions and errors. The error joins everything that is
 // wrong with literals and identifiers, each with its place; a document that is
 // not well-formed or not of the schema's shape yields the first such error.
 func Parse(name string, data []byte) (policies.Node, error) {
 	p := &parser{r: xml.NewReader(name, data, limits)}
-	start, err := p.r.Root(
-		xml.Name{Space: ThreeNamespace, Local: "Policy"}, xml.Name{Space: ThreeNamespace, Local: "PolicySet"},
-		xml.Name{Space: TwoNamespace, Local: "Policy"}, xml.Name{Space: TwoNamespace, Local: "PolicySet"})
+	start, err := p.r.Root(roots...)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +55,15 @@ func Parse(name string, data []byte) (policies.Node, error) {
 		return nil, errors.Join(p.wrong...)
 	}
 	return node, nil
+}
+
+// VersionOf returns the version of a document, by its root element.
+func VersionOf(name string, data []byte) (Version, error) {
+	start, err := xml.NewReader(name, data, limits).Root(roots...)
+	if err == nil && start.Name.Space == TwoNamespace {
+		return Two, nil
+	}
+	return Three, err
 }
 
 type parser struct {

@@ -34,6 +34,7 @@ func agree(t require.TestingT, c *eval.Compiler, dice func(n int) int) (cases in
 			compare(t, s, p, g.request())
 			cases++
 		}
+		explained(t, p, g.request())
 		if s, err = s.Apply(g.update(s)); err != nil {
 			require.NoError(t, err)
 		}
@@ -52,6 +53,16 @@ func compare(t require.TestingT, s *policies.Snapshot, p *eval.Program, r *authz
 	explanation, _ := json.MarshalIndent(p.Explain(context.Background(), r, someNow), "", " ")
 	require.Equal(t, want, have, "request %+v\n%s", r.Attributes, explanation)
 	require.FailNow(t, "they differ")
+}
+
+// explained checks that the tree of an explanation ends in the answer.
+func explained(t require.TestingT, p *eval.Program, r *authz.Request) {
+	ex := p.Explain(context.Background(), r, someNow)
+	want := ex.Response.Decision.String()
+	if ex.Response.Decision == authz.Indeterminate {
+		want += "{" + ex.Response.Extent.String() + "}"
+	}
+	require.Equal(t, want, ex.Root.Result)
 }
 
 func same(a, b result) bool {

@@ -170,6 +170,17 @@ func TestExplain(t *testing.T) {
 	require.Contains(t, string(text), `"kind":"condition"`)
 }
 
+// Where a permit does not stand on verified attributes, that is what is shown.
+func TestExplainStanding(t *testing.T) {
+	program := compileRules(t, &policies.Rule{ID: "no", Effect: authz.Deny, Condition: roleIsNotByNegation("good")}, &policies.Rule{ID: "yes", Effect: authz.Permit})
+	r := &authz.Request{}
+	attribute(r, authz.Presented, "role", "good")
+	ex := program.Explain(context.Background(), r, someNow)
+	require.Equal(t, authz.Deny, ex.Response.Decision)
+	require.Equal(t, "Deny", ex.Root.Result)
+	require.Contains(t, ex.Root.Why, "over verified attributes alone")
+}
+
 // A long list is explained by what the index finds, not by a million lines.
 func TestExplainLongLists(t *testing.T) {
 	w := newWorkload(1_000)

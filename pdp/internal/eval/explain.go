@@ -32,7 +32,13 @@ func (p *Program) Explain(ctx context.Context, r *authz.Request, now time.Time) 
 	f.start(p, r, now)
 	f.context = ctx
 	f.trace = &tracer{f: f}
-	p.root.eval(f, bothSides)
+	if o := p.root.eval(f, bothSides); o.decision == authz.Permit && !response.Permitted() {
+		// What refused is the second look, at verified attributes alone.
+		f.variables, f.uniform, f.trace = f.variables[:0], true, &tracer{f: f}
+		p.root.eval(f, bothSides)
+		root := f.trace.root
+		root.Why = strings.TrimSpace(root.Why + " (over verified attributes alone, on which a permit has to stand)")
+	}
 	return authz.Explanation{Response: response, Root: f.trace.root}
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	Administrators []string `yaml:"administrators"`
 	// Strength is the table of DECISIONS 15; the first row that fits counts.
 	Strength  []pip.StrengthRule `yaml:"credential-strength"`
+	Tokens    *TokensConfig      `yaml:"tokens"`
 	PAP       *PAPConfig         `yaml:"pap"`
 	PDP       *PDPConfig         `yaml:"pdp"`
 	Container *ContainerConfig   `yaml:"container"`
@@ -82,7 +83,7 @@ type ContainerConfig struct {
 	Sandboxes conf.Path    `yaml:"sandboxes"`
 	// Approved maps a service to the SHA-256 that may run (see gatehouse check).
 	Approved  map[string]string `yaml:"approved"`
-	Anonymous bool              `yaml:"anonymous"` // admit callers without a certificate
+	Anonymous bool              `yaml:"anonymous"` // admit callers without a certificate or token
 	Launcher  LauncherConfig    `yaml:"launcher"`
 	Retention conf.Duration     `yaml:"retention"` // of ended jobs and their sandboxes
 }

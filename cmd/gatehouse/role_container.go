@@ -42,6 +42,10 @@ func (s *site) buildContainer(ctx context.Context) error {
 	if err := s.buildEnforcer(ctx); err != nil {
 		return err
 	}
+	bearer, err := s.bearer()
+	if err != nil {
+		return err
+	}
 	launcher, granter, err := s.launcher(ctx)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func (s *site) buildContainer(ctx context.Context) error {
 	s.containerAddress = l.Addr()
 	host, err := container.New(container.Config{
 		Services: services, Jobs: jobs, Files: files, Enforcer: s.enforcer, Decider: s.engine, Recorder: s.recorder,
-		Log: s.log, Now: s.now, Credential: s.verifier.FromTLS, Address: c.URL,
+		Log: s.log, Now: s.now, Credential: s.verifier.FromTLS, Bearer: bearer, Named: !c.Anonymous, Address: c.URL,
 	})
 	if err != nil {
 		return err
@@ -75,9 +79,12 @@ func (s *site) buildContainer(ctx context.Context) error {
 	return nil
 }
 
+// containerServer asks for a certificate; where there are tokens, the container
+// itself refuses who presents nothing.
 func (s *site) containerServer(l net.Listener, host *container.Container) daemon.Component {
+	optional := s.config.Container.Anonymous || s.config.Tokens != nil
 	return daemon.HTTP{
-		Name: "container", Listener: l, TLS: s.verifier.ServerTLS(s.host, s.config.Container.Anonymous), Handler: host, Log: s.log,
+		Name: "container", Listener: l, TLS: s.verifier.ServerTLS(s.host, optional), Handler: host, Log: s.log,
 	}.Component()
 }
 
@@ -123,7 +130,7 @@ func (s *site) buildEnforcer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	enrichers := []authz.Enricher{pip.X509{}, strength}
+	enrichers := []authz.Enricher{pip.X509{}, pip.Token{Links: s.linker()}, strength}
 	external, err := s.plugins(ctx)
 	if err != nil {
 		return err

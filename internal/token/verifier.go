@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +112,7 @@ type Source struct {
 	Fault     string    // of the last look
 }
 
-// Sources returns how we stand with each issuer.
+// Sources returns how we stand with each issuer, by name.
 func (v *Verifier) Sources() []Source {
 	var all []Source
 	for _, s := range v.issuers {
@@ -125,6 +127,7 @@ func (v *Verifier) Sources() []Source {
 		}
 		all = append(all, one)
 	}
+	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Issuer, b.Issuer) })
 	return all
 }
 

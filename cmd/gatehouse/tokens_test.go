@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/container/service/sleepyadd"
+	"github.com/gatehouse-authz/gatehouse/internal/conf"
+	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
+	"github.com/gatehouse-authz/gatehouse/internal/soap"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
+)
+
+// withToken adds the header.
+type withToken struct {
+	http.RoundTripper
+	token string
+}
+
+func (t withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+t.token)
+	return t.RoundTripper.RoundTrip(r)
+}
+
+func (r *running) bearer(person, token string) *caller {
+	c := r.person(person)
+	c.http = &http.Client{Transport: withToken{c.http.Transport, token}, Timeout: time.Minute}
+	c.soap = soap.Client{HTTP: c.http, URL: r.base + "/services/" + sleepyadd.Name}
+	return c
+}
+
+// A configured site takes tokens: the shipped policy gives their holders the
+// community account, the keys come over the network in the background, and a
+// token next to a certificate needs a person that has both.
+func TestTokens(t *testing.T) {
+	const us = "https://ce.example.org"
+	issuer, err := gridtest.NewIssuer()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, issuer.Close()) })
+	ca, err := issuer.WriteCA(t.TempDir())
+	require.NoError(t, err)
+	r := newRunning(t, func(w *world) {
+		w.config.Container.Anonymous = false
+		w.config.Accounts.Community = map[string]string{"weak": "community"}
+		w.config.Tokens = &TokensConfig{Audiences: []string{us}, Issuers: []TokenIssuerConfig{{
+			Issuer: issuer.URL, JWKS: issuer.URL + "/jwks", CA: conf.Path(ca), VO: "cms", Refresh: conf.Duration(time.Hour),
+		}}}
+	})
+	require.Eventually(t, func() bool { return strings.Contains(r.said(t), "TokenIssuer: "+issuer.URL+" OK, 1 keys") }, 5*time.Second, 10*time.Millisecond)
+
+	mint := func(subject string) string { return issuer.Token(issuer.Claims(subject, us, nil)) }
+	ann := r.bearer("", mint("ann"))
+	j, err := ann.submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
+	require.NoError(t, err)
+	require.Equal(t, []string{issuer.URL + "#ann", "community"}, []string{j["owner"], j["account"]})
+	_, err = ann.until(t.Context(), j["session"], func(answer) {}, "done")
+	require.NoError(t, err)
+	_, err = r.person("").submit(t.Context(), time.Minute, "add", "a=1", "b=2")
+	require.ErrorContains(t, err, "present a certificate or a token")
+
+	both := r.bearer("ann", mint("ann"))
+	_, err = both.submit(t.Context(), time.Minute, "add", "a=1", "b=2")
+	require.ErrorContains(t, err, "not linked as one person")
+	_, err = r.site.pap.PutPersons(t.Context(), change.Request{Author: change.Author{Name: "test"}}, change.Person{ID: "ann", Links: []change.Name{
+		{Attribute: "subject", Value: r.world.dn("ann")}, {Attribute: "oidc-issuer", Value: issuer.URL}, {Attribute: "oidc-subject", Value: "ann"},
+	}})
+	require.NoError(t, err)
+	j, err = both.submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
+	require.NoError(t, err)
+	require.Equal(t, r.world.dn("ann"), j["owner"])
+	_, err = r.bearer("ann", mint("bob")).submit(t.Context(), time.Minute, "add", "a=1", "b=2")
+	require.ErrorContains(t, err, "not linked as one person")
+
+	trail, err := os.ReadFile(string(r.world.config.Audit.File))
+	require.NoError(t, err)
+	require.Contains(t, string(trail), issuer.URL+"#ann")
+	require.NotContains(t, string(trail), mint("ann")[:40], "⚿ no token is in the trail")
+}
+
+func (r *running) said(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, f := range r.health.Status(nil) {
+		v, err := json.Marshal(f.Value)
+		require.NoError(t, err)
+		b.WriteString(f.Name + ": " + strings.Trim(string(v), `"`) + "\n")
+	}
+	return b.String()
+}
+
+// ⚿ A link helps, so it is read narrowly: a pair is a pair, and a subject of a
+// CA is nobody else's.
+func TestLinks(t *testing.T) {
+	dn := func(s string) authz.DN {
+		d, err := authz.ParseDN(s)
+		require.NoError(t, err)
+		return d
+	}
+	const subject, ca, iss = "/DC=test/CN=Ann", "/DC=test/CN=CA", "https://i.test"
+	names := func(pairs ...string) (all []change.Name) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, change.Name{Attribute: pairs[i], Value: pairs[i+1]})
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		links []change.Name
+		want  bool
+	}{
+		"both":                 {names("subject", subject, "oidc-issuer", iss, "oidc-subject", "ann"), true},
+		"other order":          {names("oidc-subject", "ann", "oidc-issuer", iss, "subject-issuer", ca, "subject", subject), true},
+		"comma form":           {names("subject", "CN=Ann,DC=test", "oidc-issuer", iss, "oidc-subject", "ann"), true},
+		"another CA":           {names("subject", subject, "subject-issuer", "/DC=test/CN=Evil", "oidc-issuer", iss, "oidc-subject", "ann"), false},
+		"another issuer":       {names("subject", subject, "oidc-issuer", "https://evil.test", "oidc-subject", "ann"), false},
+		"no issuer":            {names("subject", subject, "oidc-subject", "ann"), false},
+		"another's issuer":     {names("subject", subject, "oidc-issuer", "https://evil.test", "oidc-subject", "ann", "oidc-issuer", iss, "oidc-subject", "eve"), false},
+		"two":                  {names("subject", subject, "oidc-issuer", "https://b.test", "oidc-subject", "eve", "oidc-issuer", iss, "oidc-subject", "ann"), true},
+		"issuer apart":         {names("oidc-issuer", iss, "subject", subject, "oidc-subject", "ann"), false},
+		"certificate only":     {names("subject", subject), false},
+		"token only":           {names("oidc-issuer", iss, "oidc-subject", "ann"), false},
+		"another spelling":     {names("subject", subject, "oidc-issuer", iss+"/", "oidc-subject", "ann"), false},
+		"subject in subject":   {names("subject", subject+"/CN=x", "oidc-issuer", iss, "oidc-subject", "ann"), false},
+		"nobody":               {nil, false},
+		"CA of the one before": {names("subject", "/CN=Eve", "subject-issuer", "/CN=Evil", "subject", subject, "oidc-issuer", iss, "oidc-subject", "ann"), true},
+	} {
+		l := links{func(context.Context) ([]change.Person, error) { return []change.Person{{ID: "p", Links: c.links}}, nil }}
+		got, err := l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, name)
+	}
+	// What is linked to two persons is not linked across them.
+	l := links{func(context.Context) ([]change.Person, error) {
+		return []change.Person{{Links: names("subject", subject)}, {Links: names("oidc-issuer", iss, "oidc-subject", "ann")}}, nil
+	}}
+	got, err := l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
+	require.NoError(t, err)
+	require.False(t, got)
+	l = links{func(context.Context) ([]change.Person, error) { return nil, io.ErrUnexpectedEOF }}
+	_, err = l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
+	require.True(t, errors.Is(err, io.ErrUnexpectedEOF))
+	require.Nil(t, (&site{}).linker())
+}

@@ -12,10 +12,11 @@ import (
 )
 
 // maxLength bounds an expression, in bytes.
-const maxLength = 16 << 10
+const maxLength = 4 << 10
 
-// budget is how many steps one evaluation may take: some 100 ms.
-const budget = 4_000_000
+// budget is how many steps one evaluation may take: some 100 ms, or a second if
+// the expression makes each step as dear as it can.
+const budget = 2_000_000
 
 // Expression is a compiled expression that selects nodes. It is immutable and
 // safe for concurrent use.
@@ -52,12 +53,14 @@ func Compile(text string, namespaces map[string]string) (e *Expression, err erro
 	return &Expression{text, compiled}, nil
 }
 
-// inexact is what the library would answer wrongly: it is refused instead, and
-// now and then a text within quotes with it.
+// inexact is what the library would answer wrongly, or what is no XPath 1.0 and
+// could cost without bound (replace doubles a text as often as it is nested).
+// It is refused instead, and now and then a text within quotes with it.
 var inexact = map[*regexp.Regexp]string{
-	regexp.MustCompile(`(^|[^-\w.])name\s*\(`):                  "local-name() and namespace-uri()",
-	regexp.MustCompile(`[\pL_][-\pL\pN_.]*\s*:\s*\*`):           "*[namespace-uri()='…']",
-	regexp.MustCompile(`@\s*[^\[\]/|]*\[\s*(\d|position|last)`): "a condition on the name or the value of the attribute",
+	regexp.MustCompile(`(^|[^-\w.])name\s*\(`):                                                                  "local-name() and namespace-uri()",
+	regexp.MustCompile(`[\pL_][-\pL\pN_.]*\s*:\s*\*`):                                                           "*[namespace-uri()='…']",
+	regexp.MustCompile(`@\s*[^\[\]/|]*\[\s*(\d|position|last)`):                                                 "a condition on the name or the value of the attribute",
+	regexp.MustCompile(`(^|[^-\w.])(replace|matches|lower-case|upper-case|ends-with|string-join|reverse)\s*\(`): "functions of XPath 1.0",
 }
 
 // String returns the expression as written.

@@ -94,6 +94,9 @@ func caSpec(s Spec) Spec {
 	return s
 }
 
+// Chain returns the CA's certificate and those above it, without the root.
+func (ca *CA) Chain() []*x509.Certificate { return slices.Clone(ca.chain) }
+
 // User certifies a person "Base/OU=people/CN=name".
 func (ca *CA) User(name string) (*Entity, error) {
 	return ca.Issue(Spec{Subject: ca.Base + "/OU=people/CN=" + name})

@@ -94,8 +94,8 @@ func TestEngineAgreesWithTheSpecification(t *testing.T) {
 	if os.Getenv("GATEHOUSE_LONG") != "" {
 		want, seed = 1_100_000, uint64(time.Now().UnixNano())
 	}
-	if testing.Short() {
-		want = 2_000
+	if testing.Short() || raceEnabled {
+		want = 2_000 // the detector looks for races, not for cases
 	}
 	if s := os.Getenv("GATEHOUSE_SEED"); s != "" {
 		var err error
@@ -141,7 +141,11 @@ func FuzzEngineAgrees(f *testing.F) {
 func TestPresentedNeverHelps(t *testing.T) {
 	c := eval.NewCompiler(nil)
 	permits := 0
-	for seed := range uint64(3_000) {
+	seeds := uint64(3_000)
+	if raceEnabled {
+		seeds = 500
+	}
+	for seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 7))
 		g := &generator{dice: r.IntN, now: someNow}
 		p, err := c.Compile(g.snapshot(), nil)
@@ -158,7 +162,7 @@ func TestPresentedNeverHelps(t *testing.T) {
 			require.True(t, p.Decide(context.Background(), &alone, someNow).Permitted(), "seed %d", seed)
 		}
 	}
-	require.Greater(t, permits, 100)
+	require.Greater(t, permits, int(seeds)/50)
 }
 
 // TestLongListsAgree edits lists of several chunks, where all but a few rules

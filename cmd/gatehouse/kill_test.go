@@ -260,6 +260,10 @@ func TestKilledProcessesLoseNothingAndRepeatNothing(t *testing.T) {
 		ann := e.person("ann")
 		submitters.Go(func() {
 			for n := range numbers {
+				// Now and then a caller hangs up before the answer, and asks again.
+				hasty, hangUp := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
+				_, _ = ask(hasty, ann, "submit", submission(n, n))
+				hangUp()
 				jobs, err := e.insist(ctx, ann, "submit", submission(n, n))
 				if err != nil || len(jobs) != 1 {
 					t.Errorf("job %d: %v %v", n, jobs, err)

@@ -49,7 +49,7 @@ func (v *names) expression(e policies.Expression) {
 	switch {
 	case !known && v.spaces[space] != nil:
 		v.found = append(v.found, Finding{d.Position, fmt.Sprintf("unknown attribute %q", d.ID), spl.Suggest(short, v.spaces[space])})
-	case !known:
+	case !known || v.spaces[space] == nil: // those of XACML itself come as a site likes
 	case d.Category != row.Category:
 		v.found = append(v.found, Finding{d.Position, fmt.Sprintf("attribute %q comes in another category", d.ID), fmt.Sprintf("did you mean %q?", row.Category)})
 	case d.Type != "" && d.Type != row.Type && row.Type != authz.FQANType:

@@ -70,7 +70,7 @@ func TestManualNamesEveryKey(t *testing.T) {
 		rows[m[1]] = strings.ReplaceAll(strings.TrimSpace(m[2]), "<data>", string(defaults().Data))
 	}
 	c := defaults()
-	c.PAP, c.PDP, c.Container, c.Signer = &PAPConfig{}, &PDPConfig{}, &ContainerConfig{}, &SignerConfig{}
+	c.PAP, c.PDP, c.Container, c.Signer, c.Tokens = &PAPConfig{}, &PDPConfig{}, &ContainerConfig{}, &SignerConfig{}, &TokensConfig{}
 	c.complete()
 	fields(reflect.ValueOf(c), "", func(key string, field reflect.Value) {
 		require.Contains(t, rows, key)

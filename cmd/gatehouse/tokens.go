@@ -24,20 +24,21 @@ type TokensConfig struct {
 
 // TokenIssuerConfig is one issuer; see token.Issuer.
 type TokenIssuerConfig struct {
-	Issuer       string        `yaml:"issuer"`
-	Profile      string        `yaml:"profile"` // wlcg, scitokens or aarc
-	Audiences    []string      `yaml:"audiences"`
-	Algorithms   []string      `yaml:"algorithms"`
-	JWKS         string        `yaml:"jwks"`
-	JWKSFile     conf.Path     `yaml:"jwks-file"`
-	CA           conf.Path     `yaml:"ca"` // PEM file; the system's CAs if empty
-	Refresh      conf.Duration `yaml:"refresh"`
-	MaxStale     conf.Duration `yaml:"max-stale"`
-	MaxAge       conf.Duration `yaml:"max-age"`
-	VO           string        `yaml:"vo"`
-	VOs          []string      `yaml:"vos"`
-	Groups       []string      `yaml:"groups"`
-	Capabilities *bool         `yaml:"capabilities"`
+	Issuer     string        `yaml:"issuer"`
+	Profile    string        `yaml:"profile"` // wlcg, scitokens or aarc
+	Audiences  []string      `yaml:"audiences"`
+	Algorithms []string      `yaml:"algorithms"`
+	JWKS       string        `yaml:"jwks"`
+	JWKSFile   conf.Path     `yaml:"jwks-file"`
+	CA         conf.Path     `yaml:"ca"` // PEM file; the system's CAs if empty
+	Refresh    conf.Duration `yaml:"refresh"`
+	MaxStale   conf.Duration `yaml:"max-stale"`
+	MaxAge     conf.Duration `yaml:"max-age"`
+	VO         string        `yaml:"vo"`
+	VOs        []string      `yaml:"vos"`
+	Groups     []string      `yaml:"groups"`
+	// IgnoreCapabilities: scopes such as compute.read limit no token.
+	IgnoreCapabilities bool `yaml:"ignore-capabilities"`
 }
 
 // open makes a verifier, as serve and check do.
@@ -48,7 +49,7 @@ func (c *TokensConfig) open(log *slog.Logger, now func() time.Time) (*token.Veri
 			Issuer: i.Issuer, Profile: token.Profile(i.Profile), Audiences: i.Audiences, Algorithms: i.Algorithms,
 			JWKS: i.JWKS, JWKSFile: string(i.JWKSFile), CA: string(i.CA),
 			Refresh: i.Refresh.Std(), MaxStale: i.MaxStale.Std(), MaxAge: i.MaxAge.Std(),
-			VO: i.VO, VOs: i.VOs, Groups: i.Groups, Capabilities: i.Capabilities,
+			VO: i.VO, VOs: i.VOs, Groups: i.Groups, IgnoreCapabilities: i.IgnoreCapabilities,
 		})
 	}
 	return token.New(o)

@@ -43,9 +43,9 @@ type Issuer struct {
 	VO     string   // what each of its users is a member of
 	VOs    []string // what those are members of who are in a group of that name
 
-	// Capabilities says that compute.* and storage.* scopes limit the token to
-	// what they name. Nil is true, except for AARC.
-	Capabilities *bool
+	// IgnoreCapabilities lets a token do more than its compute.* and storage.*
+	// scopes name: they are then only attributes for policies to look at.
+	IgnoreCapabilities bool
 }
 
 // algorithms are those that can be pinned. There is no "none", and nothing
@@ -136,10 +136,6 @@ func (i *Issuer) completeTimes() error {
 }
 
 func (i *Issuer) completeGroups() error {
-	if i.Capabilities == nil {
-		gate := i.Profile != AARC
-		i.Capabilities = &gate
-	}
 	vos := i.VOs
 	if i.VO != "" {
 		vos = append([]string{i.VO}, vos...)

@@ -32,7 +32,7 @@ func (i *Issuer) accept(c *Claims, o object) error {
 	if i.VO != "" && !slices.Contains(c.VOs, i.VO) {
 		c.VOs = append([]string{i.VO}, c.VOs...)
 	}
-	c.Limited = *i.Capabilities && slices.ContainsFunc(c.Scopes, i.Profile.capability)
+	c.Limited = !i.IgnoreCapabilities && slices.ContainsFunc(c.Scopes, i.Profile.capability)
 	return r.err
 }
 

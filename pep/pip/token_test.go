@@ -137,8 +137,7 @@ func TestScopesLimit(t *testing.T) {
 		require.NoError(t, pip.Token{}.Enrich(t.Context(), r))
 		require.Equal(t, scopes == "openid" || scopes == "", r.Credential.Verdict() == nil, "no action at all")
 	}
-	off := false
-	c := newMinter(t, func(i *token.Issuer) { i.Capabilities = &off }).mint(t, map[string]any{"scope": "compute.read"})
+	c := newMinter(t, func(i *token.Issuer) { i.IgnoreCapabilities = true }).mint(t, map[string]any{"scope": "compute.read"})
 	r := about(c, profile.ActionSubmit)
 	require.NoError(t, pip.Token{}.Enrich(t.Context(), r))
 	require.NoError(t, r.Credential.Verdict(), "as configured")

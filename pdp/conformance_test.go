@@ -28,7 +28,8 @@ import (
 
 // conformanceCase is a line of a kit's INDEX.tsv.
 type conformanceCase struct {
-	kit      string // folder
+	kit      string            // folder
+	names    map[string]string // the files there, by their names in small letters
 	id       string
 	policies []string
 	request  string
@@ -81,10 +82,15 @@ func conformanceCases(t *testing.T, kit string) (cases []conformanceCase) {
 	}
 	require.NoError(t, err)
 	defer index.Close()
+	names := map[string]string{}
+	require.NoError(t, filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+		names[strings.ToLower(path)] = path
+		return err
+	}))
 	for lines := bufio.NewScanner(index); lines.Scan(); {
 		f := strings.Split(lines.Text(), "\t")
 		if f[0] != "id" {
-			cases = append(cases, conformanceCase{folder, f[0], strings.Split(f[1], ","), f[2], f[3]})
+			cases = append(cases, conformanceCase{folder, names, f[0], strings.Split(f[1], ","), f[2], f[3]})
 		}
 	}
 	return cases
@@ -92,18 +98,11 @@ func conformanceCases(t *testing.T, kit string) (cases []conformanceCase) {
 
 // read returns a file of the kit, whatever the case of its name's letters.
 func (c conformanceCase) read(t *testing.T, name string) (string, []byte) {
-	dir, base := filepath.Split(filepath.Join(c.kit, name))
-	entries, err := os.ReadDir(dir)
+	path, ok := c.names[strings.ToLower(filepath.Join(c.kit, name))]
+	require.True(t, ok, "no such file: %s", name)
+	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	for _, e := range entries {
-		if strings.EqualFold(e.Name(), base) {
-			data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-			require.NoError(t, err)
-			return e.Name(), data
-		}
-	}
-	require.FailNow(t, "no such file", "%s", name)
-	return "", nil
+	return filepath.Base(path), data
 }
 
 // run answers the case in the form of its request and compares what a client

@@ -160,7 +160,8 @@ func plain(result authz.DataType, call func(args []operand) (authz.Value, error)
 // shortName is a function's name as people use it.
 func shortName(id string) string { return id[strings.LastIndexAny(id, ":/#")+1:] }
 
-// suggestion helps where the name is right and the version is not.
+// suggestion helps where the name is right and the version is not, or where one
+// letter is wrong.
 func (c *compilation) suggestion(id string) string {
 	for _, v := range []string{one0, two0, three0} {
 		if _, ok := library[v+shortName(id)]; ok {
@@ -170,5 +171,26 @@ func (c *compilation) suggestion(id string) string {
 			return fmt.Sprintf("; did you mean %q?", v+shortName(id))
 		}
 	}
-	return ""
+	near := ""
+	for known := range library {
+		if oneEdit(shortName(known), shortName(id)) && (near == "" || known < near) {
+			near = known
+		}
+	}
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", near)
+}
+
+// oneEdit tells whether one letter more, less or different, or two neighbours
+// swapped, make one name of the other.
+func oneEdit(a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }

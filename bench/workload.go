@@ -46,8 +46,9 @@ func Bans(n int) []change.Ban {
 }
 
 // Snapshot returns the policies of the workload: n bans, and below them one
-// policy of n/10 permit rules, each with FQAN pattern, resource, action, an
-// account and a CPU-time limit.
+// policy of n/10 permits of three rules each, one for each credential strength,
+// with FQAN pattern, resource and action, an account and that strength's limit
+// of CPU time.
 func Snapshot(n int) (*policies.Snapshot, error) {
 	bans := make([]*policies.Rule, n)
 	for i, b := range Bans(n) {
@@ -57,10 +58,10 @@ func Snapshot(n int) (*policies.Snapshot, error) {
 		}
 		bans[i] = r
 	}
-	p := permits(n)
-	rules := make([]*policies.Rule, p)
-	for i, place := range policies.Places(p) {
-		rules[i] = permit(i, place)
+	strengths := profile.Strengths()
+	rules := make([]*policies.Rule, permits(n)*len(strengths))
+	for i, place := range policies.Places(len(rules)) {
+		rules[i] = permit(i/len(strengths), i%len(strengths), place)
 	}
 	policy := &policies.Policy{
 		Header: policies.Header{ID: "permits", Version: "1.0", Place: "m", Combining: policies.FirstApplicable},
@@ -76,31 +77,66 @@ func Snapshot(n int) (*policies.Snapshot, error) {
 	}, nil
 }
 
-func permit(i int, place string) *policies.Rule {
-	match := func(function string, v authz.Value, c authz.Category, id string, t authz.DataType) policies.Match {
-		return policies.Match{Function: function, Value: v, Attribute: &policies.Designator{Category: c, ID: id, Type: t}}
-	}
+// limit is the CPU time in seconds for the k-th credential strength.
+func limit(k int) int64 { return 3600 << (2 * k) }
+
+func permit(i, k int, place string) *policies.Rule {
 	literal := func(id string, v authz.Value) policies.AssignmentExpression {
 		return policies.AssignmentExpression{ID: id, Expression: &policies.Literal{Value: v}}
 	}
+	strength := profile.Strengths()[k]
 	return &policies.Rule{
-		ID: fmt.Sprintf("permit-%07d", i), Place: place, Effect: authz.Permit,
-		Target: &policies.Target{AnyOf: []policies.AnyOf{{AllOf: []policies.AllOf{{Matches: []policies.Match{
-			match(profile.FunctionFQANPattern, authz.StringValue(group(i)+"/*"), authz.Subject, profile.FQAN, ""),
-			match(profile.FunctionStringEqual, authz.StringValue(resource(i)), authz.Resource, profile.ResourceID, authz.String),
-			match(profile.FunctionStringEqual, authz.StringValue(action(i)), authz.Action, profile.ActionID, authz.String),
-		}}}}}},
+		ID: fmt.Sprintf("permit-%07d-%s", i, strength), Place: place, Effect: authz.Permit,
+		Target: all(
+			match(profile.FunctionFQANPattern, group(i)+"/*", authz.Subject, profile.FQAN, ""),
+			match(profile.FunctionStringEqual, resource(i), authz.Resource, profile.ResourceID, authz.String),
+			match(profile.FunctionStringEqual, action(i), authz.Action, profile.ActionID, authz.String),
+			match(profile.FunctionStringEqual, strength, authz.Subject, profile.CredentialStrength, authz.String),
+		),
 		Obligations: []policies.Duty{
 			{ID: profile.ObligationMapAccount, On: authz.Permit, Assignments: []policies.AssignmentExpression{literal(profile.Account, authz.StringValue(fmt.Sprintf("acc%05d", i)))}},
-			{ID: profile.ObligationCPUTime, On: authz.Permit, Assignments: []policies.AssignmentExpression{literal(profile.Seconds, authz.IntegerValue(86400))}},
+			{ID: profile.ObligationCPUTime, On: authz.Permit, Assignments: []policies.AssignmentExpression{literal(profile.Seconds, authz.IntegerValue(limit(k)))}},
 		},
 	}
 }
 
-// Question is a request with the answer it must get.
+func all(matches ...policies.Match) *policies.Target {
+	return &policies.Target{AnyOf: []policies.AnyOf{{AllOf: []policies.AllOf{{Matches: matches}}}}}
+}
+
+func match(function, value string, c authz.Category, id string, t authz.DataType) policies.Match {
+	return policies.Match{Function: function, Value: authz.StringValue(value), Attribute: &policies.Designator{Category: c, ID: id, Type: t}}
+}
+
+// Plain is what a request says, as strings: what a host hands to a peer.
+type Plain struct {
+	DN               string
+	FQANs            []string
+	Resource, Action string
+}
+
+// Prefixes returns the groups, cut at '/', that the FQANs lie in: for peers
+// that can look up but not match FQANs, the host must prepare them.
+func (p *Plain) Prefixes() []string {
+	prefixes := make([]string, 0, 16)
+	for _, f := range p.FQANs {
+		for i := 1; i < len(f); i++ {
+			if f[i] == '/' {
+				prefixes = append(prefixes, f[:i])
+			}
+		}
+		prefixes = append(prefixes, f)
+	}
+	return prefixes
+}
+
+// Question is a request, parsed and as strings, with the answer it must get
+// and, if that is Permit, the CPU time in seconds that comes with it.
 type Question struct {
 	Request *authz.Request
+	Plain   Plain
 	Want    authz.Decision
+	Seconds int64
 }
 
 // Questions returns count requests for n bans, in shuffled blocks of ten: one
@@ -109,40 +145,48 @@ func Questions(n, count int) ([]Question, error) {
 	random := rand.New(rand.NewPCG(42, 42))
 	p := permits(n)
 	late := p - max(1, p/10) // permits are drawn from the last tenth
-	var all []Question
-	for len(all) < count {
-		block := make([]Question, 0, 10)
-		for k := range 10 {
-			i := late + random.IntN(p-late)
-			q := Question{Want: authz.Permit}
-			dn, fqan, res := normalDN(random.IntN(1_000_000)), group(i), resource(i)
-			switch k {
-			case 0:
-				dn, q.Want = bannedDN(random.IntN(n)), authz.Deny
-			case 1:
-				fqan, q.Want = "/foreign/g01", authz.NotApplicable
-			case 2:
-				res, q.Want = "https://elsewhere.example.org:8443/ce-cream", authz.NotApplicable
-			}
-			var err error
-			if q.Request, err = request(dn, fqan, res, action(i)); err != nil {
+	questions := make([]Question, 0, count+10)
+	for len(questions) < count {
+		block := questions[len(questions) : len(questions)+10]
+		for k := range block {
+			q, err := question(random, n, late+random.IntN(p-late), k)
+			if err != nil {
 				return nil, err
 			}
-			block = append(block, q)
+			block[k] = q
 		}
 		random.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
-		all = append(all, block...)
+		questions = questions[:len(questions)+10]
 	}
-	return all[:count], nil
+	return questions[:count], nil
 }
 
-func request(dn, fqan, res, act string) (*authz.Request, error) {
-	name, err := authz.ParseValue(authz.X500Name, dn)
+// question asks as the i-th permit allows, but for kinds 0 to 2.
+func question(random *rand.Rand, n, i, kind int) (Question, error) {
+	strength := random.IntN(len(profile.Strengths()))
+	q := Question{Want: authz.Permit, Seconds: limit(strength)}
+	dn, fqan, res := normalDN(random.IntN(1_000_000)), group(i), resource(i)
+	switch kind {
+	case 0:
+		dn, q.Want = bannedDN(random.IntN(n)), authz.Deny
+	case 1:
+		fqan, q.Want = "/foreign/g01", authz.NotApplicable
+	case 2:
+		res, q.Want = "https://elsewhere.example.org:8443/ce-cream", authz.NotApplicable
+	}
+	q.Plain = Plain{DN: dn, FQANs: []string{fqan + "/Role=NULL/Capability=NULL", "/other/g01", "/other/g02/Role=pilot"}, Resource: res, Action: action(i)}
+	var err error
+	q.Request, err = request(&q.Plain, profile.Strengths()[strength])
+	return q, err
+}
+
+func request(p *Plain, strength string) (*authz.Request, error) {
+	name, err := authz.ParseValue(authz.X500Name, p.DN)
 	if err != nil {
 		return nil, err
 	}
 	var groups []authz.Value
-	for _, text := range []string{fqan + "/Role=NULL/Capability=NULL", "/other/g01", "/other/g02/Role=pilot"} {
+	for _, text := range p.FQANs {
 		v, err := authz.ParseValue(authz.FQANType, text)
 		if err != nil {
 			return nil, err
@@ -152,7 +196,8 @@ func request(dn, fqan, res, act string) (*authz.Request, error) {
 	r := &authz.Request{}
 	r.Add(authz.Subject, profile.SubjectID, name)
 	r.Add(authz.Subject, profile.FQAN, groups...)
-	r.Add(authz.Resource, profile.ResourceID, authz.StringValue(res))
-	r.Add(authz.Action, profile.ActionID, authz.StringValue(act))
+	r.Add(authz.Resource, profile.ResourceID, authz.StringValue(p.Resource))
+	r.Add(authz.Action, profile.ActionID, authz.StringValue(p.Action))
+	r.Add(authz.Subject, profile.CredentialStrength, authz.StringValue(strength))
 	return r, nil
 }

@@ -36,6 +36,7 @@ func newCert() *cobra.Command {
 // inspection says what a chain is inspected against.
 type inspection struct {
 	config   string
+	token    string // file of a token, looked at in place of a chain
 	trust    TrustConfig
 	hosts    []string
 	strength []pip.StrengthRule
@@ -60,9 +61,18 @@ service also asks the policies: see "gatehouse policy test".
 
 Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 		Example: `  gatehouse cert inspect /tmp/x509up_u1000
-  gatehouse cert inspect --trust-dir certificates --voms-dir vomsdir proxy.pem`,
-		Args: exactly(1),
+  gatehouse cert inspect --trust-dir certificates --voms-dir vomsdir proxy.pem
+  gatehouse cert inspect --config /etc/gatehouse/gatehouse.yaml --token token`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if i.token != "" {
+				return exactly(0)(cmd, args)
+			}
+			return exactly(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if i.token != "" {
+				return inspectToken(cmd.Context(), i.config, i.token, cmd.InOrStdin(), cmd.OutOrStdout())
+			}
 			if err := i.load(); err != nil {
 				return unusable(err)
 			}
@@ -84,6 +94,7 @@ Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&i.config, "config", "", "configuration of a service, to judge as it does")
+	f.StringVar(&i.token, "token", "", "look at the bearer token in this file instead; needs --config")
 	f.StringVar(&trustDir, "trust-dir", "/etc/grid-security/certificates", "IGTF trust directory")
 	f.StringVar(&vomsDir, "voms-dir", vomsDirectory, "VOMS directory, <vo>/<host>.lsc")
 	f.StringVar(&crl, "crl", "require", "revocation lists: require, if-present or ignore")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -150,4 +151,57 @@ func TestLinks(t *testing.T) {
 	_, err = l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
 	require.True(t, errors.Is(err, io.ErrUnexpectedEOF))
 	require.Nil(t, (&site{}).linker())
+}
+
+// What inspect says of a token is what the service would say, and never the
+// token.
+func TestInspectToken(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, text string) string {
+		require.NoError(t, os.WriteFile(path(name), []byte(text), 0o600))
+		return path(name)
+	}
+	issuer, err := gridtest.NewIssuer()
+	require.NoError(t, err)
+	require.NoError(t, issuer.Close()) // the keys are in a file
+	write("keys.json", string(issuer.KeySet()))
+	config := write("gatehouse.yaml", `pdp: {follow: ["https://pap.example.org:8150"]}
+credential-strength: [{strength: strong, token-issuer: "`+issuer.URL+`"}]
+tokens:
+  audiences: [https://ce.example.org]
+  issuers: [{issuer: "`+issuer.URL+`", jwks-file: keys.json, vo: cms}]
+`)
+	bare := write("bare.yaml", `pdp: {follow: ["https://pap.example.org:8150"]}`+"\n")
+	good := issuer.Token(issuer.Claims("ann", "https://ce.example.org", map[string]any{
+		"jti": "id-1", "scope": "compute.read", "wlcg.groups": []string{"/cms/uscms", "/atlas"},
+	}))
+	inspect := func(token string, args ...string) (code int, said string) {
+		var out strings.Builder
+		code = run(t.Context(), append([]string{"cert", "inspect", "--token", write("token", token+"\n")}, args...), strings.NewReader(""), &out, &out)
+		require.NotContains(t, out.String(), token[:40])
+		return code, out.String()
+	}
+	code, said := inspect(good, "--config", config)
+	require.Equal(t, exitOK, code, said)
+	for _, line := range []string{
+		"issuer       " + issuer.URL, "subject      ann", "id           id-1", "scope        compute.read", "VO           cms", "FQAN         /cms/uscms",
+		"not counted  /atlas", "Strength  strong", "Accepted within its scopes.",
+	} {
+		require.Contains(t, said, line)
+	}
+	code, said = inspect(issuer.Token(issuer.Claims("ann", "https://se.example.org", nil)), "--config", config)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, said, "Refused: token: it is made for somebody else")
+	require.Contains(t, said, "subject      ann")
+	for want, args := range map[string][]string{
+		"needs --config":    nil,
+		"no section tokens": {"--config", bare},
+		"accepts 0 arg":     {"--config", config, "proxy.pem"},
+		"no such file":      {"--config", path("absent.yaml")},
+	} {
+		code, said = inspect(good, args...)
+		require.Equal(t, exitUsage, code, said)
+		require.Contains(t, said, want)
+	}
 }

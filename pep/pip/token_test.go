@@ -10,8 +10,12 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
+	"github.com/gatehouse-authz/gatehouse/internal/store/mem"
 	"github.com/gatehouse-authz/gatehouse/internal/token"
+	"github.com/gatehouse-authz/gatehouse/pap"
+	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
@@ -205,5 +209,35 @@ func TestTokenBesideCertificate(t *testing.T) {
 			require.Equal(t, []string{"ann"}, presented(r, profile.OIDCSubject))
 			require.NoError(t, s.verifier.Verify(ann.Chain).Verdict(), "alone it is as good as before")
 		})
+	}
+}
+
+// The rule that the manual offers to those who let policies read the scopes.
+func TestScopeRule(t *testing.T) {
+	engine := pdp.New(pdp.Options{})
+	service, err := pap.Open(t.Context(), pap.Options{Store: mem.New(), Check: engine.Check})
+	require.NoError(t, err)
+	_, err = service.AddFile(t.Context(), change.Request{Author: change.Author{Name: "test"}}, change.DefaultPAP, change.File{Name: "scopes.spl", Text: `spl 2
+resource ".*" {
+    action ".*" {
+        rule deny { oidc-scope matches "compute[.].*" oidc-scope != "compute.create" }
+        rule permit { oidc-issuer = "` + iss + `" }
+    }
+}
+`}, change.At{})
+	require.NoError(t, err)
+	update, err := service.Next(t.Context(), authz.Revision{})
+	require.NoError(t, err)
+	require.NoError(t, engine.Apply(update))
+	m := newMinter(t, func(i *token.Issuer) { i.IgnoreCapabilities = true })
+	for scopes, want := range map[string]authz.Decision{
+		"compute.create compute.read": authz.Permit, "openid": authz.Permit, "compute.read": authz.Deny, "compute.cancel openid": authz.Deny,
+	} {
+		r := about(m.mint(t, map[string]any{"scope": scopes}), profile.ActionSubmit)
+		r.Add(authz.Resource, profile.ResourceID, authz.StringValue("ce"))
+		require.NoError(t, pip.Token{}.Enrich(t.Context(), r))
+		response, err := engine.Decide(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, want, response.Decision, scopes)
 	}
 }

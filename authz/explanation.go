@@ -19,6 +19,10 @@ const (
 	StepMatch     StepKind = "match"
 	StepCondition StepKind = "condition"
 	StepForeign   StepKind = "foreign"
+	// An obligation or advice below the rule or policy that it comes from; the
+	// answer carries it if the final decision is of its effect.
+	StepObligation StepKind = "obligation"
+	StepAdvice     StepKind = "advice"
 )
 
 // Step is one thing that was looked at on the way to a decision.

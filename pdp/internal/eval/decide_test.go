@@ -170,6 +170,20 @@ func TestExplain(t *testing.T) {
 	require.Contains(t, string(text), `"kind":"condition"`)
 }
 
+// An obligation is shown below the rule that it comes from, with its place.
+func TestExplainNamesWhereObligationsComeFrom(t *testing.T) {
+	at := policies.Position{File: "a.spl", Line: 7, Column: 9}
+	program := compileRules(t, &policies.Rule{
+		ID: "yes", Effect: authz.Permit,
+		Obligations: []policies.Duty{{ID: "log", On: authz.Permit, Position: at}, {ID: "cry", On: authz.Deny}},
+	})
+	r := &authz.Request{}
+	ex := program.Explain(context.Background(), r, someNow)
+	require.Len(t, ex.Response.Obligations, 1)
+	rule := ex.Root.Children[0].Children[0]
+	require.Equal(t, []*authz.Step{{Kind: authz.StepObligation, ID: "log", Position: "a.spl:7:9", Result: "goes with Permit"}}, rule.Children)
+}
+
 // Where a permit does not stand on verified attributes, that is what is shown.
 func TestExplainStanding(t *testing.T) {
 	program := compileRules(t, &policies.Rule{ID: "no", Effect: authz.Deny, Condition: roleIsNotByNegation("good")}, &policies.Rule{ID: "yes", Effect: authz.Permit})

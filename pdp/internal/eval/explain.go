@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
 // explainAll is the length up to which an explanation lists every child of a
@@ -72,6 +73,7 @@ func (t *tracer) container(c *container, side views) outcome {
 	t.within(s, func() {
 		t.target(c.target, side)
 		o = c.answer(t.f, side)
+		t.duties(c.header.Obligations, c.header.Advice, o)
 	})
 	s.Result, s.Why = resultOf(o), whyOf(o)
 	if s.Why == "" && o.decision == authz.NotApplicable {
@@ -100,7 +102,10 @@ func (t *tracer) rule(r *rule, side views) outcome {
 		s.Kind = authz.StepBan
 	}
 	o := r.answer(t.f, side)
-	t.within(s, func() { t.explain(r, s) })
+	t.within(s, func() {
+		t.explain(r, s)
+		t.duties(r.from.Obligations, r.from.Advice, o)
+	})
 	s.Result = resultOf(o)
 	switch {
 	case o.status != nil:
@@ -109,6 +114,19 @@ func (t *tracer) rule(r *rule, side views) outcome {
 		s.Why = r.from.Because
 	}
 	return o
+}
+
+// duties records which obligations and advice come from here with an outcome.
+func (t *tracer) duties(obligations, advice []policies.Duty, o outcome) {
+	record := func(kind authz.StepKind, all []policies.Duty) {
+		for i := range all {
+			if d := &all[i]; d.On == o.decision {
+				t.push(&authz.Step{Kind: kind, ID: d.ID, Position: d.Position.String(), Result: "goes with " + d.On.String()})
+			}
+		}
+	}
+	record(authz.StepObligation, obligations)
+	record(authz.StepAdvice, advice)
 }
 
 func (t *tracer) explain(r *rule, s *authz.Step) {

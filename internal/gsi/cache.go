@@ -2,6 +2,8 @@ package gsi
 
 import (
 	"container/list"
+	"crypto/x509"
+	"slices"
 	"sync"
 )
 
@@ -16,13 +18,29 @@ const (
 type cache struct {
 	mu      sync.Mutex
 	entries map[[32]byte]*list.Element
-	order   list.List // most recently used first
-	bytes   int
+	// same finds a chain by the address of its first certificate: crypto/tls
+	// shares the certificates of connections that present the same, and those
+	// here stay alive. It spares the digest of every request.
+	same  map[*x509.Certificate]*list.Element
+	order list.List // most recently used first
+	bytes int
 }
 
 type cached struct {
 	digest  [32]byte
 	subject *subject
+}
+
+// find returns the chain of these very certificates.
+func (c *cache) find(certs []*x509.Certificate) (*subject, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.same[certs[0]]
+	if !ok || !slices.Equal(e.Value.(*cached).subject.chain.Certificates, certs) {
+		return nil, false
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*cached).subject, true
 }
 
 func (c *cache) get(digest [32]byte) (*subject, bool) {
@@ -44,13 +62,18 @@ func (c *cache) add(digest [32]byte, s *subject) *subject {
 		return e.Value.(*cached).subject
 	}
 	if c.entries == nil {
-		c.entries = map[[32]byte]*list.Element{}
+		c.entries, c.same = map[[32]byte]*list.Element{}, map[*x509.Certificate]*list.Element{}
 	}
-	c.entries[digest] = c.order.PushFront(&cached{digest, s})
+	e := c.order.PushFront(&cached{digest, s})
+	c.entries[digest], c.same[s.chain.Certificates[0]] = e, e
 	c.bytes += s.size()
 	for c.order.Len() > maxCached || c.bytes > maxCachedBytes {
-		oldest := c.order.Remove(c.order.Back()).(*cached)
+		last := c.order.Back()
+		oldest := c.order.Remove(last).(*cached)
 		delete(c.entries, oldest.digest)
+		if first := oldest.subject.chain.Certificates[0]; c.same[first] == last {
+			delete(c.same, first)
+		}
 		c.bytes -= oldest.subject.size()
 	}
 	return s

@@ -14,10 +14,11 @@ func TestCacheIsBounded(t *testing.T) {
 	var last [32]byte
 	for i := range 2 * maxCached {
 		binary.BigEndian.PutUint32(last[:], uint32(i))
-		many.add(last, &subject{})
+		many.add(last, &subject{chain: Chain{Certificates: []*x509.Certificate{{}}}})
 	}
 	require.Len(t, many.entries, maxCached)
 	require.Equal(t, maxCached, many.order.Len())
+	require.Len(t, many.same, maxCached)
 	_, ok := many.get(last)
 	require.True(t, ok, "the newest stays")
 
@@ -28,8 +29,26 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	require.Len(t, c.entries, maxCachedBytes>>20)
 	require.Equal(t, maxCachedBytes, c.bytes)
-	first := c.add([32]byte{99}, &subject{})
+	first := c.add([32]byte{99}, &subject{chain: Chain{Certificates: []*x509.Certificate{{}}}})
 	require.NotNil(t, first.chain.Certificates, "what is there already stays")
 	_, ok = c.get([32]byte{0})
 	require.False(t, ok, "the oldest went")
+}
+
+// ⚿ A chain is found by its certificates, all of them, and never by the first
+// alone, which says little about whose proxy it is.
+func TestCacheFindsNoOtherChain(t *testing.T) {
+	var c cache
+	leaf, ann, bob := &x509.Certificate{}, &x509.Certificate{}, &x509.Certificate{}
+	s := c.add([32]byte{1}, &subject{chain: Chain{Certificates: []*x509.Certificate{leaf, ann}}})
+	for _, other := range [][]*x509.Certificate{{leaf}, {leaf, bob}, {leaf, ann, bob}, {ann, leaf}, {bob}} {
+		_, ok := c.find(other)
+		require.False(t, ok)
+	}
+	found, ok := c.find([]*x509.Certificate{leaf, ann})
+	require.True(t, ok)
+	require.Same(t, s, found)
+	c.add([32]byte{2}, &subject{chain: Chain{Certificates: []*x509.Certificate{leaf, bob}}})
+	_, ok = c.find([]*x509.Certificate{leaf, bob})
+	require.True(t, ok)
 }

@@ -63,11 +63,14 @@ func Digest(certs []*x509.Certificate) [sha256.Size]byte {
 
 // read takes the names from the chain; the path may be missing.
 func (c *Chain) read() error {
-	seen := map[string]bool{}
+	known, seen := map[string]authz.DN{}, map[string]bool{}
 	for _, cert := range c.Certificates[:min(len(c.Certificates), proxy.MaxCerts)] {
 		for _, raw := range [][]byte{cert.RawSubject, cert.RawIssuer} {
+			if _, ok := known[string(raw)]; ok {
+				continue
+			}
 			if d, err := name.Decode(raw); err == nil && !seen[d.Key()] {
-				seen[d.Key()] = true
+				known[string(raw)], seen[d.Key()] = d, true
 				c.Presented = append(c.Presented, d)
 			}
 		}
@@ -77,11 +80,19 @@ func (c *Chain) read() error {
 	}
 	c.Limited = c.Path.Limited
 	var err error
-	if c.Subject, err = name.Decode(c.Path.EndEntity.RawSubject); err != nil {
+	if c.Subject, err = decode(known, c.Path.EndEntity.RawSubject); err != nil {
 		return err
 	}
-	c.Issuer, err = name.Decode(c.Path.EndEntity.RawIssuer)
+	c.Issuer, err = decode(known, c.Path.EndEntity.RawIssuer)
 	return err
+}
+
+// decode reads a name unless it was read before.
+func decode(known map[string]authz.DN, raw []byte) (authz.DN, error) {
+	if d, ok := known[string(raw)]; ok {
+		return d, nil
+	}
+	return name.Decode(raw)
 }
 
 // vouched takes the CAs from a verified path.
@@ -91,8 +102,10 @@ func (c *Chain) vouched(path []*x509.Certificate) {
 	}
 	key := sha256.Sum256(path[1].RawSubjectPublicKeyInfo)
 	c.IssuerKey, c.Issuers = hex.EncodeToString(key[:]), nil
-	for _, ca := range path[1:] {
-		if d, err := name.Decode(ca.RawSubject); err == nil {
+	for i, ca := range path[1:] {
+		if i == 0 { // it is what the end entity calls its issuer
+			c.Issuers = append(c.Issuers, c.Issuer)
+		} else if d, err := name.Decode(ca.RawSubject); err == nil {
 			c.Issuers = append(c.Issuers, d)
 		}
 	}

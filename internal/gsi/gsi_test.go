@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -409,4 +410,19 @@ func BenchmarkJudge(b *testing.B) {
 			}
 		}
 	})
+}
+
+// ⚿ What a caller does to its slice afterwards changes nothing that is cached.
+func TestChainsAreNotSharedWithTheCaller(t *testing.T) {
+	s := newSite(t, true)
+	ann, err := s.grid.Strong.User("Ann Other")
+	require.NoError(t, err)
+	bob, err := s.grid.Strong.User("Bob")
+	require.NoError(t, err)
+	proxy, err := ann.Proxy(gridtest.ProxySpec{})
+	require.NoError(t, err)
+	certs := slices.Clone(proxy.Chain)
+	require.NoError(t, s.verifier.Verify(certs).Verdict())
+	certs[1] = bob.Cert()
+	require.Error(t, s.verifier.Verify(certs).Verdict(), "Ann's proxy on Bob's certificate")
 }

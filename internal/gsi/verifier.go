@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,9 @@ func (v *Verifier) Verify(certs []*x509.Certificate) *authz.Credential {
 	if err := proxy.Size(certs); err != nil {
 		return refused(certs, err)
 	}
+	if s, ok := v.cache.find(certs); ok {
+		return s.judge().credential
+	}
 	digest := Digest(certs)
 	s, ok := v.cache.get(digest)
 	if !ok {
@@ -113,7 +117,7 @@ type subject struct {
 }
 
 func newSubject(v *Verifier, digest [32]byte, certs []*x509.Certificate) *subject {
-	s := &subject{verifier: v, digest: digest, chain: Chain{Certificates: certs}, carried: carried(certs)}
+	s := &subject{verifier: v, digest: digest, chain: Chain{Certificates: slices.Clone(certs)}, carried: carried(certs)}
 	var err error
 	if s.chain.Path, s.fault = proxy.Arrange(certs); s.fault == nil {
 		s.fault = s.chain.Path.CheckSignatures()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 )
 
@@ -25,6 +26,7 @@ type Anchors struct {
 // authority is what the files say about one CA key.
 type authority struct {
 	cert     *x509.Certificate
+	name     authz.DN // of cert; zero if it cannot be read
 	crl      *crl
 	crlError error // a list is there that cannot be used
 	policies []policy
@@ -83,9 +85,17 @@ func (a *Anchors) add(c *x509.Certificate) *authority {
 	}
 	key := caKey(c)
 	if a.authorities[key] == nil {
-		a.authorities[key] = &authority{cert: c}
+		a.authorities[key] = newAuthority(c)
 	}
 	return a.authorities[key]
+}
+
+func newAuthority(c *x509.Certificate) *authority {
+	one := &authority{cert: c}
+	if d, err := name.Decode(c.RawSubject); err == nil {
+		one.name = d
+	}
+	return one
 }
 
 // join takes from a file what belongs to the CA of its base name.
@@ -169,7 +179,7 @@ func (a *Anchors) check(chain []*x509.Certificate, at time.Time) (until time.Tim
 		}
 		one := a.authorities[caKey(chain[i+1])]
 		if one == nil { // presented along with the certificate
-			one = &authority{cert: chain[i+1]}
+			one = newAuthority(chain[i+1])
 		}
 		if err := one.checkPolicy(c); err != nil {
 			return until, err
@@ -206,16 +216,15 @@ func (one *authority) checkPolicy(c *x509.Certificate) error {
 	if len(one.policies) == 0 {
 		return nil
 	}
-	ca, err := name.Decode(one.cert.RawSubject)
-	if err != nil {
-		return err
+	if one.name.IsZero() {
+		return errors.New("the name of a CA cannot be read")
 	}
 	subject, err := name.Decode(c.RawSubject)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(one.policies, func(p policy) bool { return !p.allows(ca, subject) }) {
-		return fmt.Errorf("%s is outside what its CA %s may sign", subject.Slash(), ca.Slash())
+	if slices.ContainsFunc(one.policies, func(p policy) bool { return !p.allows(one.name, subject) }) {
+		return fmt.Errorf("%s is outside what its CA %s may sign", subject.Slash(), one.name.Slash())
 	}
 	return nil
 }

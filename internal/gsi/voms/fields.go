@@ -14,15 +14,14 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 )
 
 // holder is the Holder of RFC 5755 section 4.2.2 by baseCertificateID.
 type holder struct {
-	issuer authz.DN // of the CA, or, in the old form, of the holder
+	issuer []byte // name of the CA, or, in the old form, of the holder, in DER
 	serial *big.Int
-	entity authz.DN // the holder's name, if it is given too
+	entity []byte // the holder's name, if it is given too
 }
 
 func (c *Certificate) readHolder(s cryptobyte.String) error {
@@ -51,18 +50,33 @@ func (c *Certificate) readIssuer(s cryptobyte.String) (err error) {
 	if !s.ReadASN1(&names, cbasn1.SEQUENCE) || !s.Empty() {
 		return errors.New("it does not name its issuer by name alone")
 	}
-	c.Issuer, err = directoryName(names)
+	c.issuer, err = directoryName(names)
 	return err
 }
 
-// directoryName reads the content of GeneralNames with one directoryName.
-func directoryName(names cryptobyte.String) (authz.DN, error) {
+// directoryName reads the content of GeneralNames with one directoryName and
+// returns that in DER.
+func directoryName(names cryptobyte.String) ([]byte, error) {
 	const tag = 4
 	var one cryptobyte.String
-	if !names.ReadASN1(&one, choice(tag)) || !names.Empty() {
-		return authz.DN{}, errors.New("it names somebody by other than one distinguished name")
+	if !names.ReadASN1(&one, choice(tag)) || !names.Empty() || one.Empty() {
+		return nil, errors.New("it names somebody by other than one distinguished name")
 	}
-	return name.Decode(one)
+	return one, nil
+}
+
+// sameName compares names in DER: nearly always they are the same bytes, and
+// else they may still be the same name in another encoding.
+func sameName(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	one, err := name.Decode(a)
+	if err != nil {
+		return false
+	}
+	other, err := name.Decode(b)
+	return err == nil && one.Equal(other)
 }
 
 func (c *Certificate) readExtensions(s cryptobyte.String) error {
@@ -178,7 +192,7 @@ func targetHost(tag cbasn1.Tag, text string) string {
 // keyID is AuthorityKeyIdentifier (RFC 5280 section 4.2.1.1).
 type keyID struct {
 	id     []byte
-	issuer authz.DN
+	issuer []byte
 	serial *big.Int
 }
 
@@ -213,11 +227,7 @@ func (k *keyID) fits(c *x509.Certificate) bool {
 	if k.id != nil && !bytes.Equal(k.id, c.SubjectKeyId) && (len(c.SubjectKeyId) > 0 || !bytes.Equal(k.id, keyHash(c))) {
 		return false
 	}
-	if k.serial == nil {
-		return true
-	}
-	issuer, err := name.Decode(c.RawIssuer)
-	return err == nil && issuer.Equal(k.issuer) && k.serial.Cmp(c.SerialNumber) == 0
+	return k.serial == nil || k.serial.Cmp(c.SerialNumber) == 0 && sameName(k.issuer, c.RawIssuer)
 }
 
 // keyHash is the identifier of a key whose certificate states none.

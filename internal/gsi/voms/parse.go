@@ -12,8 +12,6 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"github.com/gatehouse-authz/gatehouse/authz"
 )
 
 // The bounds of what one extension may hold; they hold before anything else.
@@ -42,12 +40,12 @@ type Certificate struct {
 	VO, Server string
 	// FQANs are as they were written, at most MaxFQANs.
 	FQANs               []string
-	Issuer              authz.DN
 	NotBefore, NotAfter time.Time
 	// Certs holds the VOMS server's certificate and those above it.
 	Certs []*x509.Certificate
 
 	holder     holder
+	issuer     []byte   // name in DER
 	targets    []string // hosts; only if targeted
 	targeted   bool
 	noRevAvail bool

@@ -49,28 +49,21 @@ func (s *Servers) Verify(c *Certificate, endEntity *x509.Certificate, anchors *t
 			return Grant{}, err
 		}
 	}
-	until, err := s.checkSigner(c, anchors, at)
+	issuer, until, err := s.checkSigner(c, anchors, at)
 	if err != nil {
 		return Grant{}, err
 	}
-	return c.grant(until)
+	return c.grant(issuer, until)
 }
 
 // checkHolder keeps stolen attribute certificates out.
 func (c *Certificate) checkHolder(e *x509.Certificate) error {
-	subject, err := name.Decode(e.RawSubject)
-	if err != nil {
-		return err
-	}
-	issuer, err := name.Decode(e.RawIssuer)
-	if err != nil {
-		return err
-	}
 	h := &c.holder
-	if h.serial.Cmp(e.SerialNumber) != 0 || !h.issuer.Equal(issuer) && !h.issuer.Equal(subject) || !h.entity.IsZero() && !h.entity.Equal(subject) {
-		return fmt.Errorf("it was issued to the holder of another certificate, number %x of %s, not to %s", h.serial, h.issuer, subject)
+	if h.serial.Cmp(e.SerialNumber) == 0 && (sameName(h.issuer, e.RawIssuer) || sameName(h.issuer, e.RawSubject)) &&
+		(h.entity == nil || sameName(h.entity, e.RawSubject)) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("it was issued to the holder of another certificate, number %x of %s, not to %s", h.serial, name.Text(h.issuer), name.Text(e.RawSubject))
 }
 
 func (c *Certificate) checkTime(at time.Time) error {
@@ -99,57 +92,58 @@ func (c *Certificate) checkServer() error {
 		}
 	}
 	server := c.Certs[0]
-	subject, err := name.Decode(server.RawSubject)
 	switch {
-	case err != nil:
-		return err
-	case !subject.Equal(c.Issuer):
-		return fmt.Errorf("it is issued by %s and carries the certificate of %s", c.Issuer, subject)
+	case !sameName(c.issuer, server.RawSubject):
+		return fmt.Errorf("it is issued by %s and carries the certificate of %s", name.Text(c.issuer), name.Text(server.RawSubject))
 	case server.IsCA || server.KeyUsage&x509.KeyUsageCertSign != 0:
-		return fmt.Errorf("its issuer %s is a CA, not a VOMS server", subject)
+		return fmt.Errorf("its issuer %s is a CA, not a VOMS server", name.Text(c.issuer))
 	case server.KeyUsage != 0 && server.KeyUsage&x509.KeyUsageDigitalSignature == 0:
-		return fmt.Errorf("the key of its issuer %s may not be used for digital signatures", subject)
+		return fmt.Errorf("the key of its issuer %s may not be used for digital signatures", name.Text(c.issuer))
 	case !c.authority.fits(server):
-		return fmt.Errorf("its authority key identifier is not that of %s", subject)
+		return fmt.Errorf("its authority key identifier is not that of %s", name.Text(c.issuer))
 	}
 	return nil
 }
 
 // checkSigner checks who signed, and that the names up to its CA are listed.
-func (s *Servers) checkSigner(c *Certificate, anchors *trust.Anchors, at time.Time) (until time.Time, err error) {
+func (s *Servers) checkSigner(c *Certificate, anchors *trust.Anchors, at time.Time) (issuer authz.DN, until time.Time, err error) {
 	server := c.Certs[0]
-	issuer, err := name.Decode(server.RawIssuer)
+	names, err := decodeAll(nil, server.RawSubject, server.RawIssuer)
 	if err != nil {
-		return until, err
+		return issuer, until, err
 	}
+	issuer = names[0]
 	listed, ok := s.known[c.VO][strings.ToLower(c.Server)]
 	switch {
 	case !ok:
-		return until, fmt.Errorf("the VOMS server %s of %s is not known here: there is no file %s/%s%s in the VOMS directory", c.Server, c.VO, c.VO, c.Server, extension)
-	case !listed.begins(c.Issuer, issuer):
-		return until, fmt.Errorf("its issuer %s, certified by %s, is not listed in %s/%s%s", c.Issuer, issuer, c.VO, c.Server, extension)
+		return issuer, until, fmt.Errorf("the VOMS server %s of %s is not known here: there is no file %s/%s%s in the VOMS directory", c.Server, c.VO, c.VO, c.Server, extension)
+	case !listed.begins(names[0], names[1]):
+		return issuer, until, fmt.Errorf("its issuer %s, certified by %s, is not listed in %s/%s%s", names[0], names[1], c.VO, c.Server, extension)
 	}
 	if err := server.CheckSignature(c.algorithm, c.info, c.signature); err != nil {
-		return until, fmt.Errorf("it is not signed by %s: %w", c.Issuer, err)
+		return issuer, until, fmt.Errorf("it is not signed by %s: %w", issuer, err)
 	}
 	path, err := anchors.Verify(server, c.Certs[1:], at, x509.ExtKeyUsageAny)
 	if err != nil {
-		return until, fmt.Errorf("its VOMS server is not trusted: %w", err)
+		return issuer, until, fmt.Errorf("its VOMS server is not trusted: %w", err)
 	}
-	names, err := pathNames(path.Chain)
-	if err != nil {
-		return until, err
+	if len(path.Chain) < len(names) {
+		return issuer, until, fmt.Errorf("its issuer %s is itself among the trusted CAs", issuer)
+	}
+	for _, ca := range path.Chain[len(names):] {
+		if names, err = decodeAll(names, ca.RawSubject); err != nil {
+			return issuer, until, err
+		}
 	}
 	if !listed.lists(names) {
-		return until, fmt.Errorf("the CAs above its issuer %s are not those listed in %s/%s%s", c.Issuer, c.VO, c.Server, extension)
+		return issuer, until, fmt.Errorf("the CAs above its issuer %s are not those listed in %s/%s%s", issuer, c.VO, c.Server, extension)
 	}
-	return path.Until, nil
+	return issuer, path.Until, nil
 }
 
-func pathNames(chain []*x509.Certificate) ([]authz.DN, error) {
-	names := make([]authz.DN, 0, len(chain))
-	for _, c := range chain {
-		d, err := name.Decode(c.RawSubject)
+func decodeAll(names []authz.DN, raw ...[]byte) ([]authz.DN, error) {
+	for _, r := range raw {
+		d, err := name.Decode(r)
 		if err != nil {
 			return nil, err
 		}
@@ -159,8 +153,8 @@ func pathNames(chain []*x509.Certificate) ([]authz.DN, error) {
 }
 
 // grant sorts out the FQANs.
-func (c *Certificate) grant(until time.Time) (Grant, error) {
-	g := Grant{VO: c.VO, Server: c.Server, Issuer: c.Issuer, Until: until}
+func (c *Certificate) grant(issuer authz.DN, until time.Time) (Grant, error) {
+	g := Grant{VO: c.VO, Server: c.Server, Issuer: issuer, Until: until}
 	if c.NotAfter.Before(g.Until) {
 		g.Until = c.NotAfter
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -32,6 +33,7 @@ type source struct {
 	fault   atomic.Pointer[string] // of the last look; nil when it went well
 	tried   atomic.Int64           // when, Unix nanoseconds
 	wake    chan struct{}
+	one     sync.Mutex // one look at a time: the last to be stored is the last that was begun
 }
 
 // follow looks at the keys until ctx is done.
@@ -77,6 +79,8 @@ func (s *source) missed() {
 
 // refresh looks at the keys once. What does not hold up changes nothing.
 func (s *source) refresh(ctx context.Context) error {
+	s.one.Lock()
+	defer s.one.Unlock()
 	s.tried.Store(s.options.Now().UnixNano())
 	keys, err := s.look(ctx)
 	if err != nil {

@@ -116,7 +116,7 @@ func (g *getent) ask(ctx context.Context, database, name string, width int) ([]s
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("getent %s %s: %w", database, name, err)
+		return nil, fmt.Errorf("getent %s %s: %w: %w", database, name, launch.ErrAway, err)
 	}
 	fields := strings.Split(strings.TrimSuffix(string(out), "\n"), ":")
 	// Asked for "0", getent answers with root: a number is no name here.

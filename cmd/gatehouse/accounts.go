@@ -46,16 +46,24 @@ type accountNames struct{ account.Directory }
 // User implements launch.Accounts.
 func (n accountNames) User(ctx context.Context, name string) (uid, gid uint32, err error) {
 	a, err := n.Directory.User(ctx, name)
-	return a.UID, a.Group.GID, err
+	return a.UID, a.Group.GID, forNow(err)
+}
+
+// forNow marks an error that says nothing about the account.
+func forNow(err error) error {
+	if err == nil || errors.Is(err, account.ErrUnknown) || errors.Is(err, account.ErrForbidden) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", launch.ErrAway, err)
 }
 
 // Group implements launch.Accounts.
 func (n accountNames) Group(ctx context.Context, name string) (uint32, error) {
 	g, err := n.Directory.Group(ctx, name)
 	if errors.Is(err, account.ErrUnknown) {
-		err = launch.ErrNoGroup
+		return 0, launch.ErrNoGroup
 	}
-	return g.GID, err
+	return g.GID, forNow(err)
 }
 
 var _ launch.Accounts = accountNames{}

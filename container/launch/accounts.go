@@ -9,7 +9,8 @@ import (
 )
 
 // Accounts is the system's account database, as getent(1) shows it. An error
-// means that the account is not there or could not be looked up: both refuse.
+// means that the account is not there or could not be looked up: both refuse,
+// and one that wraps ErrAway only for now.
 type Accounts interface {
 	// User returns the number of a user and of its primary group.
 	User(ctx context.Context, name string) (uid, gid uint32, err error)

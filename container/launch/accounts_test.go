@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -18,7 +19,7 @@ type fakeAccounts struct {
 
 func (f fakeAccounts) User(_ context.Context, name string) (uint32, uint32, error) {
 	if f.away {
-		return 0, 0, errors.New("the directory server does not answer")
+		return 0, 0, fmt.Errorf("%w: the directory server does not answer", ErrAway)
 	}
 	n, ok := f.users[name]
 	if !ok {

@@ -44,7 +44,11 @@ func (g *Gate) admit(ctx context.Context, grant Signed, o Order) (Grant, error) 
 	// was just locked or removed is the one whose jobs must be stopped. The
 	// Runner still compares it with the account that the job was started as.
 	if o.Operation != Signal {
-		if err := g.Rules.Check(ctx, g.Accounts, granted.Account); err != nil {
+		err := g.Rules.Check(ctx, g.Accounts, granted.Account)
+		if errors.Is(err, ErrAway) {
+			return granted, err // refused now; the job is not lost for good
+		}
+		if err != nil {
 			return granted, fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 	}

@@ -16,6 +16,11 @@ type decoder struct {
 	lenient bool // responses of others: attributes that are not known are ignored
 }
 
+func (d *decoder) place(t xml.Token) place {
+	r, offset := d.r, t.Offset
+	return func() xml.Position { return r.Position(offset) }
+}
+
 // children calls read for each child element of the namespace; one that read
 // does not know is an error.
 func (d *decoder) children(read func(child xml.Token) (known bool, err error)) error {
@@ -198,7 +203,7 @@ func (d *decoder) attributes(start xml.Token) (group, error) {
 	if err := d.only(start, "Category"); err != nil {
 		return group{}, err
 	}
-	g := group{category: authz.Category(c), position: d.r.Position(start.Offset)}
+	g := group{category: authz.Category(c), place: d.place(start)}
 	if id, ok := start.Attr(xml.Name{Space: xmlSpace, Local: "id"}); ok {
 		g.id = strings.Clone(id.Value)
 	}
@@ -247,8 +252,8 @@ func (d *decoder) content(start xml.Token, c authz.Category) (*authz.Content, er
 
 // reference is a RequestReference: the ids of the groups of one question.
 type reference struct {
-	ids      []string
-	position xml.Position
+	ids   []string
+	place place
 }
 
 func (d *decoder) multiRequests() (all []reference, err error) {
@@ -256,7 +261,7 @@ func (d *decoder) multiRequests() (all []reference, err error) {
 		if child.Name.Local != "RequestReference" {
 			return false, nil
 		}
-		one := reference{position: d.r.Position(child.Offset)}
+		one := reference{place: d.place(child)}
 		err := d.children(func(t xml.Token) (bool, error) {
 			if t.Name.Local != "AttributesReference" {
 				return false, nil
@@ -285,7 +290,7 @@ func (r *Request) resolve(references []reference) error {
 			continue
 		}
 		if _, twice := byID[g.id]; twice {
-			return &Error{g.position, "the id " + quote(g.id) + " stands twice"}
+			return &Error{g.place(), "the id " + quote(g.id) + " stands twice"}
 		}
 		byID[g.id] = i
 	}
@@ -298,18 +303,20 @@ func (r *Request) resolve(references []reference) error {
 	r.references = make([][]int, 0, len(references))
 	for _, ref := range references {
 		var groups []int
+		seen := map[int]bool{}
 		for _, id := range ref.ids {
 			i, ok := byID[id]
 			switch {
 			case !ok:
-				return &Error{ref.position, "no Attributes have the id " + quote(id)}
-			case slices.Contains(groups, i):
-				return &Error{ref.position, "the id " + quote(id) + " is referred to twice"}
+				return &Error{ref.place(), "no Attributes have the id " + quote(id)}
+			case seen[i]:
+				return &Error{ref.place(), "the id " + quote(id) + " is referred to twice"}
 			}
+			seen[i] = true
 			groups = append(groups, i)
 		}
 		if len(groups) == 0 {
-			return &Error{ref.position, "a RequestReference names no Attributes"}
+			return &Error{ref.place(), "a RequestReference names no Attributes"}
 		}
 		r.references = append(r.references, groups)
 	}

@@ -1,7 +1,6 @@
 package context
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -21,6 +20,7 @@ func (d *decoder) two(start xml.Token) (*Request, error) {
 		return nil, err
 	}
 	seen := map[string]bool{}
+	byCategory := map[authz.Category]int{}
 	err := d.children(func(child xml.Token) (bool, error) {
 		category, ok := twoCategories[child.Name.Local]
 		if !ok {
@@ -31,7 +31,7 @@ func (d *decoder) two(start xml.Token) (*Request, error) {
 		}
 		seen[child.Name.Local] = true
 		g, err := d.twoGroup(child, category)
-		r.add(g)
+		r.add(g, byCategory)
 		return true, err
 	})
 	if err != nil {
@@ -46,9 +46,10 @@ func (d *decoder) two(start xml.Token) (*Request, error) {
 }
 
 // add appends a group; a subject joins one of its category.
-func (r *Request) add(g group) {
-	i := slices.IndexFunc(r.groups, func(o group) bool { return o.category == g.category })
-	if i < 0 || g.category == authz.Resource {
+func (r *Request) add(g group, byCategory map[authz.Category]int) {
+	i, ok := byCategory[g.category]
+	if !ok || g.category == authz.Resource {
+		byCategory[g.category] = len(r.groups)
 		r.groups = append(r.groups, g)
 		return
 	}
@@ -63,7 +64,7 @@ func (d *decoder) twoGroup(start xml.Token, c authz.Category) (group, error) {
 			c = authz.Category(strings.Clone(s))
 		}
 	}
-	g := group{category: c, position: d.r.Position(start.Offset)}
+	g := group{category: c, place: d.place(start)}
 	if err := d.only(start, names...); err != nil {
 		return g, err
 	}

@@ -37,17 +37,23 @@ func (j *jsonReader) at(offset int64) xml.Position {
 }
 
 // here is the position of the next token.
-func (j *jsonReader) here() xml.Position {
+func (j *jsonReader) here() place {
+	offset := j.next()
+	return func() xml.Position { return j.at(offset) }
+}
+
+// next is the offset of the next token.
+func (j *jsonReader) next() int64 {
 	j.d.PeekKind()
 	offset := j.d.InputOffset()
 	for int(offset) < len(j.data) && strings.IndexByte(" \t\r\n:,", j.data[offset]) >= 0 {
 		offset++
 	}
-	return j.at(offset)
+	return offset
 }
 
 func (j *jsonReader) errorf(format string, args ...any) error {
-	return &Error{j.here(), fmt.Sprintf(format, args...)}
+	return &Error{j.at(j.next()), fmt.Sprintf(format, args...)}
 }
 
 // wrap gives a syntax error its place.
@@ -84,7 +90,7 @@ func (j *jsonReader) object(what string, read func(member string) (known bool, e
 		return err
 	}
 	for {
-		place := j.here()
+		offset := j.next()
 		t, err := j.token()
 		if err != nil {
 			return err
@@ -98,7 +104,7 @@ func (j *jsonReader) object(what string, read func(member string) (known bool, e
 			return err
 		}
 		if !known {
-			return &Error{place, fmt.Sprintf("%s has no member %s", what, quote(member))}
+			return &Error{j.at(offset), fmt.Sprintf("%s has no member %s", what, quote(member))}
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (d *jsonDecoder) request() (*Request, error) {
 }
 
 func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
-	g := group{category: c, position: d.here()}
+	g := group{category: c, place: d.here()}
 	var contents string
 	hasContent := false
 	err := d.object(what, func(member string) (known bool, err error) {
@@ -94,7 +94,7 @@ func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 			id, err = d.text(member)
 			category := longCategory(id)
 			if c != "" && category != c {
-				return true, &Error{g.position, what + " is not of the category " + quote(id)}
+				return true, &Error{g.place(), what + " is not of the category " + quote(id)}
 			}
 			g.category = category
 		case "Id":
@@ -117,7 +117,7 @@ func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 	case err != nil:
 		return g, err
 	case g.category == "":
-		return g, &Error{g.position, what + " has no CategoryId"}
+		return g, &Error{g.place(), what + " has no CategoryId"}
 	}
 	for i := range g.attrs {
 		a := &g.attrs[i]
@@ -144,20 +144,20 @@ func (d *jsonDecoder) content(text string, g group) (*authz.Content, error) {
 	if !strings.Contains(text, "<") {
 		decoded, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
-			return nil, &Error{g.position, "Content is neither XML nor base 64"}
+			return nil, &Error{g.place(), "Content is neither XML nor base 64"}
 		}
 		document = decoded
 	}
 	r := xml.NewReader("Content", document, d.options.limits())
 	if _, err := r.Root(); err != nil {
-		return nil, &Error{g.position, err.Error()}
+		return nil, &Error{g.place(), err.Error()}
 	}
 	fragment, err := r.Raw()
 	if err == nil {
 		err = r.Finish()
 	}
 	if err != nil {
-		return nil, &Error{g.position, err.Error()}
+		return nil, &Error{g.place(), err.Error()}
 	}
 	return &authz.Content{Category: g.category, XML: []byte(fragment.Standalone()), Standing: d.options.standing(g.category, "")}, nil
 }
@@ -188,9 +188,9 @@ func (d *jsonDecoder) attribute() (authz.Attribute, error) {
 	case err != nil:
 		return a, err
 	case a.ID == "":
-		return a, &Error{place, "an Attribute has no AttributeId"}
+		return a, &Error{place(), "an Attribute has no AttributeId"}
 	case raw == nil:
-		return a, &Error{place, "attribute " + quote(a.ID) + " has no Value"}
+		return a, &Error{place(), "attribute " + quote(a.ID) + " has no Value"}
 	}
 	a.Values, err = raw.values(longType(t))
 	return a, err
@@ -203,7 +203,7 @@ func (d *jsonDecoder) multiRequests() (all []reference, err error) {
 			return false, nil
 		}
 		return true, d.list(func() error {
-			one := reference{position: d.here()}
+			one := reference{place: d.here()}
 			err := d.object(member, func(member string) (bool, error) {
 				if member != "ReferenceId" {
 					return false, nil

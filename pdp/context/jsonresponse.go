@@ -67,7 +67,7 @@ func (d *jsonDecoder) result() (Result, error) {
 		return true, err
 	})
 	if err == nil && !decided {
-		err = &Error{place, "a result has no Decision"}
+		err = &Error{place(), "a result has no Decision"}
 	}
 	return r, err
 }
@@ -80,7 +80,7 @@ func (d *jsonDecoder) decision() (authz.Decision, error) {
 	}
 	decision, ok := decisions[text]
 	if !ok {
-		return authz.Indeterminate, &Error{place, "decision " + quote(text) + " is none of XACML's"}
+		return authz.Indeterminate, &Error{place(), "decision " + quote(text) + " is none of XACML's"}
 	}
 	return decision, nil
 }
@@ -222,7 +222,7 @@ func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 	case err != nil:
 		return nil, err
 	case raw == nil || a.ID == "":
-		return nil, &Error{place, "an AttributeAssignment needs AttributeId and Value"}
+		return nil, &Error{place(), "an AttributeAssignment needs AttributeId and Value"}
 	}
 	values, err := raw.values(longType(t))
 	for _, v := range values {

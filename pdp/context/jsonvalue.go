@@ -11,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
-	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
 
 // shortTypes are the data types that the JSON profile writes by their names.
@@ -44,19 +43,19 @@ func shortType(t authz.DataType) string {
 
 // jsonValue is the Value of an attribute, kept until its data type is known.
 type jsonValue struct {
-	items    []jsonItem
-	position xml.Position
+	items []jsonItem
+	place place
 }
 
 // jsonItem is a string, a number, a boolean or an xpathExpression.
 type jsonItem struct {
 	kind  jsontext.Kind
 	text  string
-	xpath authz.Value
+	xpath *authz.Value
 }
 
 func (d *jsonDecoder) rawValue() (*jsonValue, error) {
-	v := &jsonValue{position: d.here()}
+	v := &jsonValue{place: d.here()}
 	err := d.list(func() error {
 		item := jsonItem{kind: d.d.PeekKind()}
 		switch item.kind {
@@ -67,10 +66,11 @@ func (d *jsonDecoder) rawValue() (*jsonValue, error) {
 			}
 			item.text = strings.Clone(t.String())
 		case '{':
-			var err error
-			if item.xpath, err = d.xpath(); err != nil {
+			x, err := d.xpath()
+			if err != nil {
 				return err
 			}
+			item.xpath = &x
 		default:
 			return d.mismatch("a Value", "a string, a number, true, false or an xpathExpression")
 		}
@@ -99,7 +99,7 @@ func (d *jsonDecoder) xpath() (authz.Value, error) {
 		return true, err
 	})
 	if err == nil && (category == "" || expression == "") {
-		err = &Error{place, "an xpathExpression needs XPathCategory and XPath"}
+		err = &Error{place(), "an xpathExpression needs XPathCategory and XPath"}
 	}
 	return authz.XPathValue(expression, longCategory(category), prefixes), err
 }
@@ -136,7 +136,7 @@ func (v *jsonValue) values(t authz.DataType) ([]authz.Value, error) {
 	for i, item := range v.items {
 		var err error
 		if values[i], err = item.value(t); err != nil {
-			return nil, &Error{v.position, err.Error()}
+			return nil, &Error{v.place(), err.Error()}
 		}
 	}
 	return values, nil
@@ -174,7 +174,7 @@ func (v *jsonValue) infer() (authz.DataType, error) {
 	case kinds['0']+kinds['"'] == n:
 		return authz.String, nil
 	}
-	return "", &Error{v.position, "no data type fits all values"}
+	return "", &Error{v.place(), "no data type fits all values"}
 }
 
 func isInteger(number string) bool { return !strings.ContainsAny(number, ".eE") }
@@ -184,7 +184,7 @@ func (i jsonItem) value(t authz.DataType) (authz.Value, error) {
 	case (i.kind == '{') != (t == authz.XPathExpression):
 		return authz.Value{}, fmt.Errorf("a value is not of the type %s", t.Name())
 	case i.kind == '{':
-		return i.xpath, nil
+		return *i.xpath, nil
 	case (i.kind == 't' || i.kind == 'f') && t != authz.Boolean && t != authz.String,
 		i.kind == '0' && t == authz.Boolean:
 		return authz.Value{}, fmt.Errorf("not a %s: %s", t.Name(), i.text)

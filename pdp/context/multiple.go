@@ -30,14 +30,17 @@ func (r *Request) Questions() ([]*authz.Request, error) {
 		sets = [][]int{all}
 	}
 	var questions []*authz.Request
+	attributes := 0
 	for _, set := range sets {
 		err := r.product(set, func(groups []group) error {
 			expanded, err := r.expand(groups)
 			for _, e := range expanded {
-				questions = append(questions, r.question(e))
-			}
-			if err == nil && len(questions) > r.options.MostQuestions {
-				err = r.tooMany()
+				q := r.question(e)
+				attributes += len(q.Attributes)
+				questions = append(questions, q)
+				if len(questions) > r.options.MostQuestions || len(questions) > 1 && attributes > attributesPerQuestion*r.options.MostQuestions {
+					return r.tooMany()
+				}
 			}
 			return err
 		})
@@ -51,8 +54,12 @@ func (r *Request) Questions() ([]*authz.Request, error) {
 	return questions, nil
 }
 
+// attributesPerQuestion bounds, on average, what the questions of one request
+// repeat.
+const attributesPerQuestion = 200
+
 func (r *Request) tooMany() error {
-	return &Error{Message: fmt.Sprintf("the request asks more than %d questions", r.options.MostQuestions)}
+	return &Error{Message: fmt.Sprintf("the request asks more than %d questions, or repeats too much in each", r.options.MostQuestions)}
 }
 
 // question makes one request of groups whose categories differ.
@@ -70,10 +77,12 @@ func (r *Request) question(groups []group) *authz.Request {
 // product calls each for every choice of one group per category.
 func (r *Request) product(set []int, each func([]group) error) error {
 	var choices [][]group // by category, in order
+	byCategory := map[authz.Category]int{}
 	for _, i := range set {
 		g := r.groups[i]
-		k := slices.IndexFunc(choices, func(c []group) bool { return c[0].category == g.category })
-		if k < 0 {
+		k, ok := byCategory[g.category]
+		if !ok {
+			byCategory[g.category] = len(choices)
 			choices = append(choices, []group{g})
 			continue
 		}
@@ -101,6 +110,9 @@ func (r *Request) product(set []int, each func([]group) error) error {
 func (r *Request) expand(groups []group) ([][]group, error) {
 	all := [][]group{groups}
 	for i := range groups {
+		if !many(groups[i]) {
+			continue
+		}
 		var next [][]group
 		for _, set := range all {
 			alternatives, err := r.alternatives(set[i])
@@ -119,6 +131,13 @@ func (r *Request) expand(groups []group) ([][]group, error) {
 		all = next
 	}
 	return all, nil
+}
+
+// many reports whether a group stands for several.
+func many(g group) bool {
+	return slices.ContainsFunc(g.attrs, func(a authz.Attribute) bool {
+		return a.ID == multipleSelector || a.ID == shortSelector || a.ID == twoScope || a.ID == oneScope
+	})
 }
 
 func (r *Request) alternatives(g group) ([]group, error) {
@@ -140,15 +159,15 @@ func (r *Request) alternatives(g group) ([]group, error) {
 func (r *Request) selected(g group, i int) ([]group, error) {
 	attr := g.attrs[i]
 	if len(attr.Values) != 1 || attr.Values[0].Type() != authz.XPathExpression {
-		return nil, &Error{g.position, "a content-selector must have one value of type xpathExpression"}
+		return nil, &Error{g.place(), "a content-selector must have one value of type xpathExpression"}
 	}
 	expression := attr.Values[0].Data().(authz.XPath)
 	if g.content == nil || expression.Category != g.category {
-		return nil, &Error{g.position, "a content-selector needs Content in its own category"}
+		return nil, &Error{g.place(), "a content-selector needs Content in its own category"}
 	}
 	compiled, err := xpath.Compile(expression.Expression, expression.Namespaces)
 	if err != nil {
-		return nil, &Error{g.position, err.Error()}
+		return nil, &Error{g.place(), err.Error()}
 	}
 	root, err := xml.Parse("content", g.content.XML, r.options.limits())
 	if err != nil {
@@ -157,9 +176,9 @@ func (r *Request) selected(g group, i int) ([]group, error) {
 	nodes, err := compiled.Select(xpath.Document(root))
 	switch {
 	case err != nil:
-		return nil, &Error{g.position, err.Error()}
+		return nil, &Error{g.place(), err.Error()}
 	case len(nodes) == 0:
-		return nil, &Error{g.position, "the content-selector " + quote(expression.Expression) + " selects nothing"}
+		return nil, &Error{g.place(), "the content-selector " + quote(expression.Expression) + " selects nothing"}
 	case len(nodes) > r.options.MostQuestions:
 		return nil, r.tooMany()
 	}

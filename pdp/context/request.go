@@ -107,8 +107,12 @@ type group struct {
 	category authz.Category
 	attrs    []authz.Attribute
 	content  *authz.Content
-	position xml.Position
+	place    place
 }
+
+// place tells where something stands, for errors: to count lines for each thing
+// that is read would cost the square of a document.
+type place func() xml.Position
 
 // Read reads a request context in whatever form it is. name stands in errors,
 // which are *xml.Error or *Error and carry line and column.

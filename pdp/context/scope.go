@@ -19,15 +19,15 @@ const (
 func (r *Request) scoped(g group, i int) ([]group, error) {
 	scope := g.attrs[i]
 	if len(scope.Values) != 1 {
-		return nil, &Error{g.position, "a scope must have one value"}
+		return nil, &Error{g.place(), "a scope must have one value"}
 	}
 	at := slices.IndexFunc(g.attrs, func(a authz.Attribute) bool { return a.ID == profile.ResourceID })
 	if at < 0 || len(g.attrs[at].Values) != 1 {
-		return nil, &Error{g.position, "a scope needs a resource-id with one value"}
+		return nil, &Error{g.place(), "a scope needs a resource-id with one value"}
 	}
 	resources, err := r.within(g.attrs[at].Values[0], scope.Values[0].Text())
 	if err != nil {
-		return nil, &Error{g.position, err.Error()}
+		return nil, &Error{g.place(), err.Error()}
 	}
 	groups := make([]group, len(resources))
 	for k, resource := range resources {

@@ -217,8 +217,10 @@ func (e encoder) attributes(attrs []authz.Attribute, content []authz.Content) {
 
 // categories lists the categories in the order in which they first occur.
 func categories(attrs []authz.Attribute, content []authz.Content) (all []authz.Category) {
+	seen := map[authz.Category]bool{}
 	add := func(c authz.Category) {
-		if !slices.Contains(all, c) {
+		if !seen[c] {
+			seen[c] = true
 			all = append(all, c)
 		}
 	}

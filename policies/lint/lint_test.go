@@ -273,3 +273,40 @@ func request(t *rapid.T) *authz.Request {
 	}
 	return r
 }
+
+// What a denial sees and a permit does not keeps these from being certain: each
+// pair differs in the one thing that would make it so.
+func TestIdleOnlyWhenCertain(t *testing.T) {
+	const algorithm = `urn:oasis:names:tc:xacml:1.0:rule-combining-algorithm:first-applicable`
+	policy := func(id, target, rules string) string {
+		return `<Policy PolicyId="` + id + `" Version="1" RuleCombiningAlgId="` + algorithm + `"><Target>` + target + `</Target>` + rules + `</Policy>`
+	}
+	rule := func(id, effect, target, condition string) string {
+		return `<Rule RuleId="` + id + `" Effect="` + effect + `"><Target>` + target + `</Target>` + condition + `</Rule>`
+	}
+	vo := func(required string) string {
+		return `<AnyOf><AllOf><Match MatchId="urn:oasis:names:tc:xacml:1.0:function:string-equal"><AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">a</AttributeValue>
+		<AttributeDesignator Category="urn:oasis:names:tc:xacml:1.0:subject-category:access-subject" AttributeId="http://glite.org/xacml/attribute/virtual-organization" DataType="http://www.w3.org/2001/XMLSchema#string" MustBePresent="` + required + `"/></Match></AllOf></AnyOf>`
+	}
+	const condition = `<Condition><VariableReference VariableId="v"/></Condition>`
+	for name, c := range map[string]struct{ certain, not string }{
+		"a permit hides all only without a target around": {
+			policy("p", "", rule("a", "Permit", "", "")+rule("b", "Deny", "", "")),
+			policy("p", vo("false"), rule("a", "Permit", "", "")+rule("b", "Deny", "", ""))},
+		"the same condition, for the same effect only": {
+			policy("p", "", rule("a", "Deny", "", condition)+rule("b", "Deny", vo("false"), condition)),
+			policy("p", "", rule("a", "Deny", "", condition)+rule("b", "Permit", vo("false"), condition))},
+		"a value that must be there": {
+			policy("p", "", rule("a", "Permit", vo("false"), "")+rule("b", "Permit", vo("false"), "")),
+			policy("p", "", rule("a", "Permit", vo("false"), "")+rule("b", "Permit", vo("true"), ""))},
+		"a value that must be there, for the two effects": {
+			policy("p", "", rule("a", "Deny", vo("true"), "")+rule("b", "Permit", vo("false"), "")),
+			policy("p", "", rule("a", "Deny", vo("true"), "")+rule("b", "Permit", vo("true"), ""))},
+		"a policy that always denies": {
+			policy("p", vo("false"), rule("a", "Deny", "", "")) + policy("q", vo("false"), rule("b", "Deny", "", "")),
+			policy("p", vo("false"), rule("a", "Permit", "", "")) + policy("q", vo("false"), rule("b", "Deny", "", ""))},
+	} {
+		require.Len(t, lint.Idle(document(t, open3+c.certain+`</PolicySet>`)), 1, name)
+		require.Empty(t, lint.Idle(document(t, open3+c.not+`</PolicySet>`)), name)
+	}
+}

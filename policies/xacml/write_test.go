@@ -184,7 +184,9 @@ func TestRefusedByWrite(t *testing.T) {
 		"form feed":        {deny(either(of(authz.Resource, profile.ResourceID, profile.FunctionAnchoredRegexp, s(`\s`), authz.String))), Options{}, `control characters that XML cannot hold`},
 		"mixed choice": {deny(either(subject(eq, s("a"), authz.String), of(authz.Action, "a", eq, s("b"), authz.String))),
 			Options{Version: Two}, "f.spl:3:4: a choice between matches of subjects and actions"},
-		"algorithm":      {&policies.Policy{Header: policies.Header{ID: "p", Combining: policies.DenyUnlessPermit, Position: here}}, Options{Version: Two}, "no combining algorithm"},
+		"algorithm": {&policies.Policy{Header: policies.Header{ID: "p", Combining: policies.DenyUnlessPermit, Position: here}}, Options{Version: Two}, "no combining algorithm"},
+		"two effects": {&policies.Policy{Header: policies.Header{ID: "p", Combining: policies.DenyOverrides, Position: here}, Rules: policies.NewList(
+			&policies.Rule{ID: "a", Effect: authz.Permit}, &policies.Rule{ID: "b", Effect: authz.Deny})}, Options{Version: Two}, "no combining algorithm"},
 		"control":        {permit(policies.Rule{Description: "a\x01b"}), Options{}, "control characters"},
 		"reference":      {&policies.Reference{ID: "x", Position: here}, Options{}, "not a reference"},
 		"advice":         {permit(policies.Rule{Advice: []policies.Duty{{ID: "a", On: authz.Permit, Position: here}}}), Options{Version: Two}, "no advice"},

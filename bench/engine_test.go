@@ -92,12 +92,14 @@ func (s *subject) measure(b *testing.B, n int, questions []Question) {
 				}
 			}
 			b.ReportAllocs()
+			report := spent(b)
 			for i := 0; b.Loop(); i++ {
 				q := &questions[i%len(questions)]
 				if got := decide(q); !s.agrees(got, q.Want) {
 					b.Fatalf("%v of %v, want %v", got, q.Plain, q.Want)
 				}
 			}
+			report()
 			b.ReportMetric(float64(took.Milliseconds()), "load-ms")
 			b.ReportMetric(mebi(live), "heap-MiB")
 		})

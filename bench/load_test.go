@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -178,6 +179,7 @@ func BenchmarkLoad(b *testing.B) {
 // not counted, keep is what must stay alive.
 func loads(b *testing.B, prepare func() (update func() policies.Update, keep any)) {
 	var used int64
+	var busy time.Duration
 	for range b.N {
 		b.StopTimer()
 		before := heap()
@@ -185,12 +187,15 @@ func loads(b *testing.B, prepare func() (update func() policies.Update, keep any
 		e := pdp.New(pdp.Options{MaxStale: -1})
 		heap()
 		b.StartTimer()
+		start := processor()
 		require.NoError(b, e.Apply(update()))
 		b.StopTimer()
+		busy += processor() - start
 		update = nil
 		used = heap() - before
 		require.True(b, e.Status().Ready)
 		runtime.KeepAlive(keep)
 	}
+	b.ReportMetric(float64(busy)/float64(b.N), "cpu-ns/op")
 	b.ReportMetric(mebi(used), "heap-MiB")
 }

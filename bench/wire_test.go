@@ -77,9 +77,11 @@ func BenchmarkWire(b *testing.B) {
 		bodies := documents(b, w.form, questions)
 		b.Run(w.name, func(b *testing.B) {
 			b.ReportAllocs()
+			report := spent(b)
 			for i := 0; b.Loop(); i++ {
 				answer(b, e, bodies[i%len(bodies)])
 			}
+			report()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
 			b.ReportMetric(float64(len(bodies[0])), "request-B")
 		})

@@ -20,7 +20,7 @@ PASS
 
 func TestTable(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, run(&out, strings.NewReader(output), "gatehouse", nil))
+	require.NoError(t, run(&out, strings.NewReader(output), "gatehouse", "ns/op", nil))
 	require.Equal(t, `**Decide, hot** (ns/op: median, least..most, ratio to gatehouse)
 
 | | N=10 | N=1,000,000 |
@@ -35,6 +35,6 @@ func TestTable(t *testing.T) {
 }
 
 func TestNothingMeasured(t *testing.T) {
-	require.ErrorContains(t, run(&strings.Builder{}, strings.NewReader("PASS\n"), "gatehouse", nil), "no benchmark results")
-	require.ErrorContains(t, run(&strings.Builder{}, strings.NewReader("BenchmarkX-2 1 nine ns/op\n"), "gatehouse", nil), "nine")
+	require.ErrorContains(t, run(&strings.Builder{}, strings.NewReader("PASS\n"), "gatehouse", "ns/op", nil), "no benchmark results")
+	require.ErrorContains(t, run(&strings.Builder{}, strings.NewReader("BenchmarkX-2 1 nine ns/op\n"), "gatehouse", "ns/op", nil), "nine")
 }

@@ -21,7 +21,7 @@ func place(name string) (cell, bool) {
 	return cell{title, parts[2], strings.TrimPrefix(parts[1], "N=")}, true
 }
 
-func (r *results) write(out io.Writer, base string) error {
+func (r *results) write(out io.Writer, base, unit string) error {
 	var text strings.Builder
 	var titles, rest []string
 	for _, name := range r.names {
@@ -34,7 +34,7 @@ func (r *results) write(out io.Writer, base string) error {
 		}
 	}
 	for _, title := range titles {
-		r.matrix(&text, title, base)
+		r.matrix(&text, title, base, unit)
 	}
 	if len(rest) > 0 {
 		r.list(&text, rest)
@@ -43,8 +43,8 @@ func (r *results) write(out io.Writer, base string) error {
 	return err
 }
 
-// matrix writes median ns/op (least..most) and the ratio to the base.
-func (r *results) matrix(out *strings.Builder, title, base string) {
+// matrix writes medians of a unit (least..most) and the ratio to the base.
+func (r *results) matrix(out *strings.Builder, title, base, unit string) {
 	names := map[cell]string{}
 	var subjects, sizes []string
 	for _, name := range r.names {
@@ -60,7 +60,7 @@ func (r *results) matrix(out *strings.Builder, title, base string) {
 			sizes = append(sizes, c.n)
 		}
 	}
-	fmt.Fprintf(out, "**%s** (ns/op: median, least..most, ratio to %s)\n\n| |", title, base)
+	fmt.Fprintf(out, "**%s** (%s: median, least..most, ratio to %s)\n\n| |", title, unit, base)
 	for _, n := range sizes {
 		fmt.Fprintf(out, " N=%s |", grouped(n))
 	}
@@ -68,22 +68,22 @@ func (r *results) matrix(out *strings.Builder, title, base string) {
 	for _, s := range subjects {
 		fmt.Fprintf(out, "| %s |", s)
 		for _, n := range sizes {
-			r.cell(out, names[cell{title, s, n}], names[cell{title, base, n}])
+			r.cell(out, names[cell{title, s, n}], names[cell{title, base, n}], unit)
 		}
 		out.WriteString("\n")
 	}
 	out.WriteString("\n")
 }
 
-func (r *results) cell(out *strings.Builder, name, base string) {
-	m, ok := r.median(name, "ns/op")
+func (r *results) cell(out *strings.Builder, name, base, unit string) {
+	m, ok := r.median(name, unit)
 	if !ok {
 		out.WriteString(" not run |")
 		return
 	}
-	least, most := r.span(name, "ns/op")
+	least, most := r.span(name, unit)
 	fmt.Fprintf(out, " %s (%s..%s)", short(m), short(least), short(most))
-	if b, ok := r.median(base, "ns/op"); ok && name != base {
+	if b, ok := r.median(base, unit); ok && name != base {
 		fmt.Fprintf(out, " ×%s", short(m/b))
 	}
 	out.WriteString(" |")

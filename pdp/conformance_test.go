@@ -121,7 +121,7 @@ func (c conformanceCase) run(t *testing.T) (answer string, differs error) {
 		response = wire.Refuse(err)
 	} else {
 		form = request.Form
-		response, err = request.Decide(t.Context(), attributeSource{engine, c.id})
+		response, err = request.Decide(t.Context(), attributeSource{t, engine, c.id})
 		require.NoError(t, err)
 	}
 	if unreadable != nil {
@@ -176,17 +176,27 @@ func tree(resource authz.Value) (children []authz.Value, err error) {
 	return children, nil
 }
 
-// attributeSource is the external source of IIA002Special.txt and PIP.txt.
+// attributeSource is the external source of IIA002Special.txt and PIP.txt. It
+// also sees to it that an explanation gives the same answer, with a tree.
 type attributeSource struct {
-	authz.Decider
-	id string
+	t      *testing.T
+	engine *pdp.Engine
+	id     string
 }
 
 func (s attributeSource) Decide(ctx context.Context, r *authz.Request) (authz.Response, error) {
 	if s.id == "IIA002" {
 		r.Add(authz.Subject, "urn:oasis:names:tc:xacml:1.0:example:attribute:role", authz.StringValue("Physician"))
 	}
-	return s.Decider.Decide(ctx, r)
+	response, err := s.engine.Decide(ctx, r)
+	require.NoError(s.t, err)
+	explanation, err := s.engine.Explain(ctx, r)
+	require.NoError(s.t, err)
+	require.NoError(s.t, compareOne(wire.Result{Response: response}, wire.Result{Response: explanation.Response}))
+	require.Equal(s.t, response.Extent, explanation.Response.Extent)
+	require.Equal(s.t, response.Status, explanation.Response.Status)
+	require.Contains(s.t, explanation.Root.Result, response.Decision.String())
+	return response, err
 }
 
 // engine puts the case's policies in force. A single policy set is the root

@@ -288,6 +288,9 @@ func TestIdleOnlyWhenCertain(t *testing.T) {
 		return `<AnyOf><AllOf><Match MatchId="urn:oasis:names:tc:xacml:1.0:function:string-equal"><AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">a</AttributeValue>
 		<AttributeDesignator Category="urn:oasis:names:tc:xacml:1.0:subject-category:access-subject" AttributeId="http://glite.org/xacml/attribute/virtual-organization" DataType="http://www.w3.org/2001/XMLSchema#string" MustBePresent="` + required + `"/></Match></AllOf></AnyOf>`
 	}
+	issued := strings.Replace(vo("false"), "MustBePresent", `Issuer="x" MustBePresent`, 1)
+	one := strings.Replace(vo("false"), "urn:oasis:names:tc:xacml:1.0:function:string-equal", profile.FunctionBanText, 1)
+	every := strings.Replace(one, `DataType="http://www.w3.org/2001/XMLSchema#string" MustBePresent`, `DataType="`+xacml.AnyType+`" MustBePresent`, 1)
 	const condition = `<Condition><VariableReference VariableId="v"/></Condition>`
 	for name, c := range map[string]struct{ certain, not string }{
 		"a permit hides all only without a target around": {
@@ -302,6 +305,12 @@ func TestIdleOnlyWhenCertain(t *testing.T) {
 		"a value that must be there, for the two effects": {
 			policy("p", "", rule("a", "Deny", vo("true"), "")+rule("b", "Permit", vo("false"), "")),
 			policy("p", "", rule("a", "Deny", vo("true"), "")+rule("b", "Permit", vo("true"), ""))},
+		"an issuer asked for by both": {
+			policy("p", "", rule("a", "Permit", issued, "")+rule("b", "Permit", issued, "")),
+			policy("p", "", rule("a", "Permit", issued, "")+rule("b", "Permit", vo("false"), ""))},
+		"one data type or every": {
+			policy("p", "", rule("a", "Permit", every, "")+rule("b", "Permit", one, "")),
+			policy("p", "", rule("a", "Permit", one, "")+rule("b", "Permit", every, ""))},
 		"a policy that always denies": {
 			policy("p", vo("false"), rule("a", "Deny", "", "")) + policy("q", vo("false"), rule("b", "Deny", "", "")),
 			policy("p", vo("false"), rule("a", "Permit", "", "")) + policy("q", vo("false"), rule("b", "Deny", "", ""))},

@@ -81,7 +81,7 @@ func (d *decoder) value(start xml.Token, t authz.DataType) (authz.Value, error) 
 				prefixes[strings.Clone(b.Prefix)] = strings.Clone(b.Space)
 			}
 		}
-		return authz.XPathValue(strings.Clone(strings.TrimSpace(node.StringValue())), authz.Category(strings.Clone(c)), prefixes), nil
+		return authz.XPathValue(strings.Clone(strings.TrimSpace(node.StringValue())), authz.Category(uri(c)), prefixes), nil
 	}
 	text, err := d.r.Content()
 	if err != nil {
@@ -96,14 +96,18 @@ func (d *decoder) value(start xml.Token, t authz.DataType) (authz.Value, error) 
 
 func (d *decoder) dataType(start xml.Token) (authz.DataType, error) {
 	t, err := d.r.Required(start, "DataType")
-	return authz.DataType(strings.Clone(t)).Canonical(), err
+	return authz.DataType(uri(t)).Canonical(), err
 }
 
-// required is a required attribute, kept apart from the document.
+// required is an identifier that must be there.
 func (d *decoder) required(start xml.Token, name string) (string, error) {
 	s, err := d.r.Required(start, name)
-	return strings.Clone(s), err
+	return uri(s), err
 }
+
+// uri collapses the blanks of an anyURI (XML Schema 1.0, part 2, 3.2.17) and
+// keeps it apart from the document.
+func uri(s string) string { return strings.Clone(strings.Trim(s, " \t\r\n")) }
 
 // attribute reads an Attribute of 3.0, whose values have types, or of 2.0,
 // which has one itself.

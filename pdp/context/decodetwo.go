@@ -1,8 +1,6 @@
 package context
 
 import (
-	"strings"
-
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
@@ -60,8 +58,8 @@ func (d *decoder) twoGroup(start xml.Token, c authz.Category) (group, error) {
 	names := []string{}
 	if c == authz.Subject {
 		names = append(names, "SubjectCategory")
-		if s := start.Value("SubjectCategory"); s != "" {
-			c = authz.Category(strings.Clone(s))
+		if s := uri(start.Value("SubjectCategory")); s != "" {
+			c = authz.Category(s)
 		}
 	}
 	g := group{category: c, place: d.place(start)}

@@ -135,7 +135,7 @@ func (d *decoder) details() (all []authz.MissingAttribute, err error) {
 		if child.Name != (xml.Name{Space: d.space, Local: "MissingAttributeDetail"}) {
 			continue
 		}
-		m := authz.MissingAttribute{Category: authz.Category(strings.Clone(child.Value("Category"))), Issuer: strings.Clone(child.Value("Issuer"))}
+		m := authz.MissingAttribute{Category: authz.Category(uri(child.Value("Category"))), Issuer: strings.Clone(child.Value("Issuer"))}
 		if m.ID, err = d.required(child, "AttributeId"); err != nil {
 			return nil, err
 		}
@@ -182,7 +182,7 @@ func (d *decoder) assignment(start xml.Token) (a authz.Assignment, err error) {
 	if a.ID, err = d.required(start, "AttributeId"); err != nil {
 		return a, err
 	}
-	a.Category = authz.Category(strings.Clone(start.Value("Category")))
+	a.Category = authz.Category(uri(start.Value("Category")))
 	a.Issuer = strings.Clone(start.Value("Issuer"))
 	t, err := d.dataType(start)
 	if err != nil {

@@ -291,6 +291,8 @@ func TestHeader(t *testing.T) {
 	r.refused(strings.Repeat(".", 10000), "three parts")
 	r.refused(strings.Join(signed, ".")+strings.Repeat("A", token.MaxSize), "longer than")
 	r.refused(strings.Join(signed, ".")+"=", "base64url")
+	// The last letter of a signature has bits that say nothing: one token, one text.
+	r.refused(signed[0]+"."+signed[1]+"."+signed[2][:85]+string(signed[2][85]+1), "signature: not base64url")
 	r.refused(signed[0]+"."+signed[1][:10]+"\r\n"+signed[1][10:]+"."+signed[2], "line breaks")
 	require.Equal(t, fetched, r.issuer.Fetched(), "no request waits for the network, whatever it names")
 }

@@ -24,5 +24,6 @@
 //     something in it always denies: a rule without target, condition and time,
 //     or deny-unless-permit.
 //
-// What several earlier items hide together is not looked for.
+// What several earlier items hide together is not looked for, and in very long
+// lists only the first rules are seen to hide others.
 package lint

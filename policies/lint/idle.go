@@ -140,16 +140,21 @@ func unconditional(r *policies.Rule) bool {
 	return r.Target == nil && r.Condition == nil && r.From.IsZero() && r.Until.IsZero()
 }
 
-// mostCompared bounds how many earlier rules each rule is held against: a list
-// of a million bans is not the place to look for mistakes.
-const mostCompared = 2000
+// Each rule is held against so many earlier ones that a list takes seconds at
+// most: in a list of a million only the first few are seen to hide others.
+const (
+	mostCompared  = 2000
+	leastCompared = 50
+	comparisons   = 20_000_000
+)
 
 func idleRules(p *policies.Policy, above around) (found []Finding) {
 	var earlier []*policies.Rule
+	most := min(max(comparisons/max(p.Rules.Len(), 1), leastCompared), mostCompared)
 	for r := range p.Rules.All() {
 		if by := hiddenBy(r, earlier, above); by != nil {
 			found = append(found, Finding{Position: r.Position, Message: fmt.Sprintf("this rule never applies: %s before it always decides", name("the rule", by, by.Position))})
-		} else if len(earlier) < mostCompared {
+		} else if len(earlier) < most {
 			earlier = append(earlier, r)
 		}
 	}

@@ -79,3 +79,12 @@ func TestPathsOfTwoStartAtTheRequest(t *testing.T) {
 	got, _ := evaluateOne(t, withContent(recordXML), &policies.Apply{Function: old + "xpath-node-count", Arguments: []policies.Expression{path}})
 	require.Equal(t, []string{"2"}, got)
 }
+
+// A MissingAttributeDetail names an attribute; nothing at a path is none.
+func TestMissingContentIsNoMissingAttribute(t *testing.T) {
+	s := selectorOf("//a:nobody", authz.String)
+	s.MustBePresent = true
+	_, response := evaluateOne(t, withContent(recordXML), s)
+	require.Equal(t, authz.StatusMissingAttribute, response.Status.Code)
+	require.Empty(t, response.Status.Missing)
+}

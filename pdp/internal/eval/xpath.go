@@ -38,7 +38,6 @@ func (c *compilation) selector(e *policies.Selector) *attribute {
 	return &attribute{slot: -1, selector: s, typ: s.typ, required: e.MustBePresent, missing: &authz.Status{
 		Code:    authz.StatusMissingAttribute,
 		Message: fmt.Sprintf("nothing at %s%s", e.Path, at(e.Position)),
-		Missing: []authz.MissingAttribute{{Category: e.Category, ID: e.ContextID, Type: s.typ}},
 	}}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
@@ -105,8 +106,13 @@ func TestAttributeCertificatesThatCount(t *testing.T) {
 		"of another VO besides": {acSpec{FQANs: []string{"/othervo/Role=boss", "/testvo", "/testvo2"}}, []string{"/testvo"}},
 		"not normal besides":    {acSpec{FQANs: []string{"/testvo/../othervo", "/testvo//g", "/testvo/Role=a/Role=b", "/testvo/g", "/TESTVO"}}, []string{"/testvo/g"}},
 		"as many as allowed":    {acSpec{FQANs: slices256("/testvo/g")}, slices256("/testvo/g")},
-		"begins in a minute":    {acSpec{NotBefore: time.Now().Add(time.Minute)}, []string{"/testvo"}},
-		"outlives the proxy":    {acSpec{NotAfter: time.Now().Add(20 * time.Hour)}, []string{"/testvo"}},
+		"holder by name too":    {acSpec{Change: func(ac *gridtest.AC) { ac.Holder = addToHolder(ac.Holder, 1, m.ann.Cert().RawSubject) }}, []string{"/testvo"}},
+		"key id by serial":      {acSpec{Change: keyIDBySerial(m.testvo.Cert().RawIssuer, m.testvo.Cert().SerialNumber)}, []string{"/testvo"}},
+		"names in other DER": {acSpec{Change: func(ac *gridtest.AC) {
+			ac.Holder = gridtest.HolderOf(printable(t, "/DC=test/DC=strong/CN=CA"), m.ann.Cert().SerialNumber)
+		}}, []string{"/testvo"}},
+		"begins in a minute": {acSpec{NotBefore: time.Now().Add(time.Minute)}, []string{"/testvo"}},
+		"outlives the proxy": {acSpec{NotAfter: time.Now().Add(20 * time.Hour)}, []string{"/testvo"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			chain := m.verify(t, carry(t, m.ann, m.certify(t, c.spec)))
@@ -139,6 +145,64 @@ func extend(x pkix.Extension) func(*gridtest.AC) {
 	return func(ac *gridtest.AC) { ac.Extensions = append(ac.Extensions, x) }
 }
 
+// addToHolder adds entityName [1] or objectDigestInfo [2] with a name.
+func addToHolder(holder asn1.RawValue, tag int, rawName []byte) asn1.RawValue {
+	directoryName := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: rawName}
+	one, _ := asn1.Marshal(directoryName)
+	more, _ := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: tag, IsCompound: true, Bytes: one})
+	var seq asn1.RawValue
+	_, _ = asn1.Unmarshal(holder.FullBytes, &seq)
+	all, _ := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(bytes.Clone(seq.Bytes), more...)})
+	return asn1.RawValue{FullBytes: all}
+}
+
+// keyIDBySerial names the server's key by issuer and serial number.
+func keyIDBySerial(rawIssuer []byte, serial *big.Int) func(*gridtest.AC) {
+	names, _ := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: rawIssuer})
+	issuer, _ := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: names})
+	number, _ := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 2, Bytes: serial.Bytes()})
+	value, _ := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: append(issuer, number...)})
+	return func(ac *gridtest.AC) {
+		ac.Extensions = append(without(ac.Extensions, 35), pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 35}, Value: value})
+	}
+}
+
+func printable(t testing.TB, text string) []byte {
+	t.Helper()
+	d, err := authz.ParseDN(text)
+	require.NoError(t, err)
+	raw, err := gridtest.EncodeName(d, asn1.TagPrintableString)
+	require.NoError(t, err)
+	return raw
+}
+
+// A VOMS server of a CA below the root counts by its CA, and, where the file
+// lists more, by all of it.
+func TestVOMSServerBelowASubordinateCA(t *testing.T) {
+	m := newMembers(t)
+	sub, err := m.grid.Strong.Sub("/DC=test/DC=strong/DC=below")
+	require.NoError(t, err)
+	require.NoError(t, gridtest.WriteTrust(m.dir, m.grid.Strong, m.grid.Weak, sub))
+	_, err = m.verifier.Trust().Reload()
+	require.NoError(t, err)
+	server, err := sub.VOMS("deepvo", "voms.below")
+	require.NoError(t, err)
+	ac, err := server.Certify(m.ann, acSpec{})
+	require.NoError(t, err)
+	e := carry(t, m.ann, ac)
+	own, err := server.LSC()
+	require.NoError(t, err)
+	require.NoError(t, server.WriteLSC(m.vomsDir))
+	for more, counts := range map[string]bool{"": true, "/DC=test/DC=strong/CN=CA\n": true, "/DC=test/DC=weak/CN=CA\n": false} {
+		file := filepath.Join(m.vomsDir, "deepvo", "voms.below.lsc")
+		require.NoError(t, gridtest.Replace(file, append(bytes.Clone(own), more...), 0o644))
+		_, err = m.directory.Reload()
+		require.NoError(t, err)
+		chain := m.verify(t, e)
+		require.Equal(t, counts, chain.VOMS != nil, "%q: %v", more, chain.Ignored)
+	}
+}
+
 // ⚿ Every way to come by FQANs that are not one's own (threats 6.2).
 func TestAttacksWithAttributeCertificates(t *testing.T) {
 	m := newMembers(t)
@@ -154,6 +218,9 @@ func TestAttacksWithAttributeCertificates(t *testing.T) {
 	rogue, err := m.grid.Strong.Issue(gridtest.Spec{Subject: "/DC=test/DC=strong/OU=hosts/CN=voms.example.org", KeyUsage: x509.KeyUsageKeyEncipherment, Hosts: []string{"voms.example.org"}})
 	require.NoError(t, err)
 	encipherer := &gridtest.VOMS{Entity: rogue, VO: "testvo", HostName: "voms.example.org"}
+	old, err := m.grid.Strong.Issue(gridtest.Spec{Subject: "/DC=test/DC=strong/OU=hosts/CN=voms.example.org", NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	require.NoError(t, err)
+	expired := &gridtest.VOMS{Entity: old, VO: "testvo", HostName: "voms.example.org"}
 	otherBob, err := m.grid.Strong.Issue(gridtest.Spec{Subject: "/DC=test/DC=strong/OU=people/CN=Ann Other"})
 	require.NoError(t, err)
 	raw := m.testvo.Cert().Raw
@@ -177,6 +244,11 @@ func TestAttacksWithAttributeCertificates(t *testing.T) {
 		"negative serial": {spec: acSpec{Change: func(ac *gridtest.AC) {
 			ac.Holder = gridtest.HolderOf(m.ann.Cert().RawIssuer, new(big.Int).Neg(m.ann.Cert().SerialNumber))
 		}}, want: "holder of another certificate"},
+		"holder by another name too":   {spec: acSpec{Change: func(ac *gridtest.AC) { ac.Holder = addToHolder(ac.Holder, 1, m.bob.Cert().RawSubject) }}, want: "holder of another certificate"},
+		"holder by digest too":         {spec: acSpec{Change: func(ac *gridtest.AC) { ac.Holder = addToHolder(ac.Holder, 2, m.bob.Cert().RawSubject) }}, want: "issuer and serial number"},
+		"server has expired":           {server: expired, want: "not trusted"},
+		"another serial in key id":     {spec: acSpec{Change: keyIDBySerial(m.testvo.Cert().RawIssuer, m.ann.Cert().SerialNumber)}, want: "authority key"},
+		"another CA in key id":         {spec: acSpec{Change: keyIDBySerial(m.grid.Weak.Cert.RawSubject, m.testvo.Cert().SerialNumber)}, want: "authority key"},
 		"holder of nothing":            {spec: acSpec{Change: func(ac *gridtest.AC) { ac.Holder = asn1.RawValue{FullBytes: []byte{0x30, 0}} }}, want: "issuer and serial number"},
 		"forged":                       {spec: acSpec{SignWith: stranger}, want: "not signed by"},
 		"foreign server of that name":  {server: impostor, want: "not trusted"},

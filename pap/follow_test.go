@@ -361,3 +361,18 @@ func TestAdminIsApart(t *testing.T) {
 	require.True(t, there)
 	require.Equal(t, 1, bans.(*policies.Policy).Rules.Len(), "who is banned does not administer either")
 }
+
+// ⚿ A follower that is ahead of a store which an older one replaced does not
+// count as having what it never saw: --wait must not lie.
+func TestReportAheadIsRefused(t *testing.T) {
+	s := newSite(t).Service
+	now, err := s.Revision(t.Context())
+	require.NoError(t, err)
+	ahead := authz.Revision{Lineage: now.Lineage, Number: now.Number + 1}
+	err = s.Report(t.Context(), change.Follower{Name: "pdp", Identity: "/CN=pdp", Applied: ahead, Settled: ahead})
+	require.ErrorIs(t, err, change.ErrConflict)
+	require.ErrorContains(t, err, "older store")
+	require.NoError(t, s.Report(t.Context(), change.Follower{Name: "pdp", Identity: "/CN=pdp", Applied: now, Settled: now}))
+	other := authz.Revision{Lineage: "another", Number: 99}
+	require.NoError(t, s.Report(t.Context(), change.Follower{Name: "pdp", Identity: "/CN=pdp", Applied: other}), "another lineage is re-based, not refused")
+}

@@ -32,6 +32,9 @@ func (s *Service) Report(ctx context.Context, f change.Follower) error {
 			return err
 		case known && before.Identity != f.Identity:
 			return fmt.Errorf("follower %q %w: the name belongs to %s", f.Name, change.ErrNotAllowed, before.Identity)
+		case ahead(tx, f.Applied) || ahead(tx, f.Settled):
+			return fmt.Errorf("follower %q %w: it has revision %s, and here %d is the newest; was an older store put back? give it a new lineage",
+				f.Name, change.ErrConflict, f.Applied, tx.Revision())
 		case known && f.Seen.Sub(before.Seen) < seenEvery && same(before, f):
 			return nil
 		}
@@ -42,6 +45,13 @@ func (s *Service) Report(ctx context.Context, f change.Follower) error {
 		s.moved.ring()
 	}
 	return err
+}
+
+// ahead reports whether a revision has not been made yet. ⚿ Taken at its word, a
+// follower of a store that an older one replaced would count as having changes
+// that it never saw.
+func ahead(tx store.ReadTx, r authz.Revision) bool {
+	return r.Lineage == tx.Lineage().String() && r.Number > tx.Revision()
 }
 
 // same reports whether two reports of a follower differ in nothing but time.

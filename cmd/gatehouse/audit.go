@@ -39,12 +39,20 @@ func (s *site) onHangUp(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-hangUps:
-			_, reloading := s.trust.Reload()
-			if err := errors.Join(s.audit.Reopen(), reloading); err != nil {
+			if err := errors.Join(s.audit.Reopen(), s.reloadTrust()); err != nil {
 				s.log.Error("not all could be opened anew; what was in force stays", "error", err)
 				continue
 			}
 			s.log.Info("audit trail opened anew, authorities read again")
 		}
 	}
+}
+
+// reloadTrust reads the authorities again; a process that only signs has none.
+func (s *site) reloadTrust() error {
+	if s.trust == nil {
+		return nil
+	}
+	_, err := s.trust.Reload()
+	return err
 }

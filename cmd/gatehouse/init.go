@@ -84,6 +84,7 @@ func initialise(s *setup, in io.Reader, out io.Writer) error {
 	if err := writeYAML(path, c); err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "note:  whoever shows a certificate counts as weak until credential-strength in %s says which CAs are strong\n", path)
 	if !s.hosting {
 		fmt.Fprintf(out, "wrote %s\nnext:  gatehouse check --config %s\n       gatehouse serve --config %s\n", path, path, path)
 		return nil
@@ -247,10 +248,12 @@ func (s *setup) writeSigner(dir, public, socket string, section map[string]any) 
 
 // accounts is the mapping, the same for the container and the signer.
 func (s *setup) accounts() map[string]any {
-	if s.gridmap == "" {
-		return map[string]any{}
+	// The shipped policy names two accounts that several people share.
+	section := map[string]any{"shared": []string{"community", "anonymous"}}
+	if s.gridmap != "" {
+		section["grid-mapfile"] = s.gridmap
 	}
-	return map[string]any{"grid-mapfile": s.gridmap}
+	return section
 }
 
 // person is a user of this machine.

@@ -128,7 +128,7 @@ const (
 func (s *site) papRoutes(administration http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/pap/v1/", daemon.LimitRate(administration, nil, papRate, papBurst, s.now))
-	mux.Handle("/pap/status", s.health.StatusHandler())
+	mux.Handle("/pap/status", s.known(s.health.StatusHandler()))
 	return mux
 }
 
@@ -147,6 +147,21 @@ func (s *site) openRootDoor() error {
 	})
 	s.group.Add(daemon.HTTP{Name: "pap-socket", Listener: l, Handler: handler, Log: s.log, OnStop: handler.Release}.Component())
 	return nil
+}
+
+// known lets through who shows a credential that stands.
+func (s *site) known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked, err := s.caller(r)
+		if err == nil {
+			err = asked.Credential.Verdict()
+		}
+		if err != nil {
+			http.Error(w, "your certificate is not accepted: "+err.Error(), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // caller makes the start of a request out of the TLS connection it came by.

@@ -144,7 +144,9 @@ func (s *site) openStore() error {
 	if err != nil {
 		return err
 	}
-	s.store = kept
+	watching := &watched{Store: kept}
+	s.store = watching
+	s.health.Check("store", watching.trouble)
 	s.closeLater(kept)
 	return nil
 }

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/internal/store"
 )
 
 // certificateWarning is how long before its end a certificate is trouble.
@@ -42,17 +45,48 @@ func (s *site) reportEngine() {
 	s.health.Registry().MustRegister(age, bans)
 }
 
-// reportHost makes a certificate that is about to end trouble.
+// reportHost shows when our certificate ends. It is trouble only once it has
+// ended: until then everything works, and monitors warn by the metric.
 func (s *site) reportHost() {
 	s.health.Facts(func() []daemon.Fact {
-		return []daemon.Fact{{Name: "HostCertificateEnds", Value: s.host.NotAfter().UTC().Format(time.RFC3339)}}
+		facts := []daemon.Fact{{Name: "HostCertificateEnds", Value: s.host.NotAfter().UTC().Format(time.RFC3339)}}
+		if left := s.host.NotAfter().Sub(s.now()); left < certificateWarning {
+			facts = append(facts, daemon.Fact{Name: "Warning", Value: "the host certificate ends in " + left.Round(time.Minute).String()})
+		}
+		return facts
 	})
 	s.health.Check("host certificate", func() error {
-		if left := s.host.NotAfter().Sub(s.now()); left < certificateWarning {
-			return fmt.Errorf("ends in %s", left.Round(time.Minute))
+		if !s.now().Before(s.host.NotAfter()) {
+			return fmt.Errorf("ended at %s", s.host.NotAfter().UTC().Format(time.RFC3339))
 		}
 		return nil
 	})
+	s.health.Registry().MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gatehouse_host_certificate_end_seconds", Help: "When the host certificate ends, in seconds since 1970.",
+	}, func() float64 { return float64(s.host.NotAfter().Unix()) }))
+}
+
+// watched is a store that remembers when it broke, for /status: until it is
+// opened again it takes no update, bans included.
+type watched struct {
+	store.Store
+	broken atomic.Pointer[error]
+}
+
+// Update implements store.Store.
+func (w *watched) Update(ctx context.Context, fn func(store.WriteTx) error) (uint64, error) {
+	number, err := w.Store.Update(ctx, fn)
+	if errors.Is(err, store.ErrBroken) {
+		w.broken.Store(&err)
+	}
+	return number, err
+}
+
+func (w *watched) trouble() error {
+	if err := w.broken.Load(); err != nil {
+		return fmt.Errorf("%w; make room and restart", *err)
+	}
+	return nil
 }
 
 // metered counts what is recorded, on the way to the audit trail.

@@ -28,7 +28,7 @@ type object map[string]jsontext.Value
 func parseObject(data []byte) (object, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
 	for {
-		if _, err := d.ReadToken(); err == io.EOF {
+		if _, err := d.ReadToken(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return nil, fmt.Errorf("not well-formed JSON at byte %d: %w", d.InputOffset(), reason(err))

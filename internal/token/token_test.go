@@ -452,7 +452,7 @@ func TestKeysUnavailable(t *testing.T) {
 		answer http.HandlerFunc
 		why    string
 	}{
-		"down":        {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) }, "503"},
+		"down":        {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }, "503"},
 		"garbage":     {say("<html>"), "well-formed"},
 		"empty":       {say(`{"keys":[]}`), "no key for any"},
 		"no keys":     {say(`{}`), "no array keys"},
@@ -504,8 +504,7 @@ func TestTrust(t *testing.T) {
 
 func TestKeysFromFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	var r *rig
-	r = newRig(t)
+	r := newRig(t)
 	require.NoError(t, os.WriteFile(path, r.issuer.KeySet(), 0o644))
 	r.config.JWKS, r.config.CA, r.config.JWKSFile = "", "", path
 	var err error

@@ -205,3 +205,21 @@ tokens:
 		require.Contains(t, said, want)
 	}
 }
+
+// ⚿ A configuration that would take tokens made for anybody does not start.
+func TestCheckTokens(t *testing.T) {
+	for want, section := range map[string]string{
+		"tokens: token issuer 1.*no audience":  `{issuers: [{issuer: "https://i.test", jwks: "https://i.test/jwks"}]}`,
+		`tokens: .*algorithm "none"`:           `{audiences: [us], issuers: [{issuer: "https://i.test", jwks: "https://i.test/jwks", algorithms: [none]}]}`,
+		"tokens: .*no such file":               `{audiences: [us], issuers: [{issuer: "https://i.test", jwks-file: keys.json}]}`,
+		"tokens: .*no token issuer":            `{audiences: [us]}`,
+		`unknown key "audience".*audiences`:    `{audience: us}`,
+		"tokens: .*may claim every group: set": `{audiences: [us], issuers: [{issuer: "https://i.test", jwks: "https://i.test/jwks"}, {issuer: "https://j.test", jwks: "https://j.test/jwks"}]}`,
+	} {
+		path := filepath.Join(t.TempDir(), "gatehouse.yaml")
+		require.NoError(t, os.WriteFile(path, []byte("pdp: {follow: [\"https://pap.example.org:8150\"]}\ntokens: "+section+"\n"), 0o600))
+		var out strings.Builder
+		require.Equal(t, exitUsage, run(t.Context(), []string{"check", "--config", path}, strings.NewReader(""), &out, &out))
+		require.Regexp(t, "(?s)"+want, out.String())
+	}
+}

@@ -33,7 +33,7 @@ func (p *parser) expression(start xml.Token) (policies.Expression, error) {
 	case "Apply":
 		return p.apply(start)
 	case "Function":
-		id, err := p.r.Required(start, "FunctionId")
+		id, err := p.uri(start, "FunctionId")
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +51,7 @@ func (p *parser) expression(start xml.Token) (policies.Expression, error) {
 }
 
 func (p *parser) apply(start xml.Token) (policies.Expression, error) {
-	id, err := p.r.Required(start, "FunctionId")
+	id, err := p.uri(start, "FunctionId")
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +77,10 @@ func (p *parser) designator(start xml.Token) (policies.Expression, error) {
 	case p.two && ok:
 		d.Category = category
 		if c, has := attribute(start, "SubjectCategory"); has && category == authz.Subject {
-			d.Category = authz.Category(c)
+			d.Category = authz.Category(trim(c))
 		}
 	case !p.two && start.Name.Local == "AttributeDesignator":
-		c, err := p.r.Required(start, "Category")
+		c, err := p.uri(start, "Category")
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (p *parser) designator(start xml.Token) (policies.Expression, error) {
 		return nil, nil
 	}
 	var err error
-	if d.ID, err = p.r.Required(start, "AttributeId"); err != nil {
+	if d.ID, err = p.uri(start, "AttributeId"); err != nil {
 		return nil, err
 	}
 	if d.Type, err = p.dataType(start); err != nil {
@@ -111,12 +111,12 @@ func (p *parser) selector(start xml.Token) (policies.Expression, error) {
 	if p.two {
 		path = "RequestContextPath"
 	} else {
-		c, err := p.r.Required(start, "Category")
+		c, err := p.uri(start, "Category")
 		if err != nil {
 			return nil, err
 		}
 		s.Category = authz.Category(c)
-		s.ContextID = start.Value("ContextSelectorId")
+		s.ContextID = trim(start.Value("ContextSelectorId"))
 	}
 	var err error
 	if s.Path, err = p.r.Required(start, path); err != nil {
@@ -164,7 +164,7 @@ func (p *parser) mustBePresent(start xml.Token) (bool, error) {
 }
 
 func (p *parser) dataType(start xml.Token) (authz.DataType, error) {
-	t, err := p.r.Required(start, "DataType")
+	t, err := p.uri(start, "DataType")
 	if err != nil {
 		return "", err
 	}
@@ -202,7 +202,7 @@ func (p *parser) value(start xml.Token) (authz.Value, error) {
 		return authz.Value{}, err
 	}
 	if t == authz.XPathExpression || p.paths && t == authz.String {
-		c := start.Value("XPathCategory")
+		c := trim(start.Value("XPathCategory"))
 		return authz.XPathValue(strings.TrimSpace(node.StringValue()), authz.Category(c), namespaces(node)), nil
 	}
 	for range node.Elements() {
@@ -244,7 +244,7 @@ func (p *parser) duties() (duties []policies.Duty, err error) {
 func (p *parser) duty(start xml.Token, id, on string) (policies.Duty, error) {
 	d := policies.Duty{Position: p.at(start.Offset)}
 	var err error
-	if d.ID, err = p.r.Required(start, id); err != nil {
+	if d.ID, err = p.uri(start, id); err != nil {
 		return d, err
 	}
 	if d.On, err = p.effect(start, on); err != nil {
@@ -268,10 +268,10 @@ func (p *parser) duty(start xml.Token, id, on string) (policies.Duty, error) {
 func (p *parser) assignment(start xml.Token) (policies.AssignmentExpression, error) {
 	a := policies.AssignmentExpression{Position: p.at(start.Offset)}
 	var err error
-	if a.ID, err = p.r.Required(start, "AttributeId"); err != nil {
+	if a.ID, err = p.uri(start, "AttributeId"); err != nil {
 		return a, err
 	}
-	c := start.Value("Category")
+	c := trim(start.Value("Category"))
 	a.Category = authz.Category(c)
 	a.Issuer = start.Value("Issuer")
 	if !p.two {

@@ -83,6 +83,16 @@ func attribute(t xml.Token, local string) (string, bool) {
 	return a.Value, ok
 }
 
+// uri returns a required attribute of type xs:anyURI, whose white space XML
+// Schema collapses: with a blank left in its name, a deny rule would look for
+// an attribute that no request has.
+func (p *parser) uri(start xml.Token, local string) (string, error) {
+	text, err := p.r.Required(start, local)
+	return trim(text), err
+}
+
+func trim(s string) string { return strings.Trim(s, " \t\r\n") }
+
 // complain keeps an error that does not hinder reading on.
 func (p *parser) complain(offset int, format string, args ...any) {
 	p.wrong = append(p.wrong, p.r.Errorf(offset, format, args...))
@@ -111,7 +121,7 @@ func (p *parser) children(read func(child xml.Token) (known bool, err error)) er
 
 // header reads what a Policy and a PolicySet have in common from the start tag.
 func (p *parser) header(start xml.Token, kind, place string) (policies.Header, error) {
-	id, err := p.r.Required(start, kind+"Id")
+	id, err := p.uri(start, kind+"Id")
 	if err != nil {
 		return policies.Header{}, err
 	}
@@ -119,7 +129,7 @@ func (p *parser) header(start xml.Token, kind, place string) (policies.Header, e
 	if kind == "PolicySet" {
 		algorithm = "PolicyCombiningAlgId"
 	}
-	combining, err := p.r.Required(start, algorithm)
+	combining, err := p.uri(start, algorithm)
 	if err != nil {
 		return policies.Header{}, err
 	}
@@ -329,7 +339,7 @@ func (p *parser) reference(start xml.Token) (*policies.Reference, error) {
 		}
 	}
 	id, err := p.r.Content()
-	ref.ID = strings.Trim(id, " \t\r\n")
+	ref.ID = trim(id)
 	return ref, err
 }
 

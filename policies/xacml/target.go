@@ -67,7 +67,7 @@ func (p *parser) anyOf(start xml.Token, all, match string) (any policies.AnyOf, 
 func (p *parser) match(start xml.Token) (policies.Match, error) {
 	m := policies.Match{Position: p.at(start.Offset)}
 	var err error
-	if m.Function, err = p.r.Required(start, "MatchId"); err != nil {
+	if m.Function, err = p.uri(start, "MatchId"); err != nil {
 		return m, err
 	}
 	err = p.children(func(child xml.Token) (bool, error) {

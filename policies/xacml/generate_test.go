@@ -20,7 +20,7 @@ type trees struct {
 
 func (g *trees) id() string {
 	g.n++
-	return fmt.Sprintf("urn:id:%d %s", g.n, rapid.StringMatching(`[a-zäß <>&"']{0,4}`).Draw(g.t, "id"))
+	return fmt.Sprintf("urn:id:%d %s.", g.n, rapid.StringMatching(`[a-zäß <>&"']{0,4}`).Draw(g.t, "id"))
 }
 
 func pick[T any](g *trees, name string, from ...T) T {

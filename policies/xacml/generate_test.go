@@ -61,7 +61,7 @@ func (g *trees) attribute(c authz.Category) policies.Expression {
 	typ := pick(g, "type", authz.String, authz.Integer, authz.DayTimeDuration)
 	required := rapid.Bool().Draw(g.t, "required")
 	if g.some("selector", 0, 4) == 0 && !g.two {
-		return &policies.Selector{Category: c, Path: "//p:x", ContextID: g.text(), Type: typ, MustBePresent: required, Namespaces: map[string]string{"p": "urn:p"}}
+		return &policies.Selector{Category: c, Path: "//p:x", ContextID: trim(g.text()), Type: typ, MustBePresent: required, Namespaces: map[string]string{"p": "urn:p"}}
 	}
 	return &policies.Designator{Category: c, ID: g.id(), Type: typ, MustBePresent: required, Issuer: g.text()}
 }

@@ -129,6 +129,10 @@ func readCaseFile(name string) (*caseFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseCases(name, data)
+}
+
+func parseCases(name string, data []byte) (*caseFile, error) {
 	f := &caseFile{name: name}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	d.KnownFields(true)

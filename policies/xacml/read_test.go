@@ -12,13 +12,17 @@ import (
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
-func kits(t testing.TB) string {
-	t.Helper()
+func kitsDir() string {
 	shared := os.Getenv("GATEHOUSE_SHARED")
 	if shared == "" {
 		shared = filepath.Join("..", "..", "..", "shared")
 	}
-	dir := filepath.Join(shared, "conformance")
+	return filepath.Join(shared, "conformance")
+}
+
+func kits(t testing.TB) string {
+	t.Helper()
+	dir := kitsDir()
 	if _, err := os.Stat(dir); err != nil {
 		t.Skipf("the conformance kits are not at %s; set GATEHOUSE_SHARED", dir)
 	}
@@ -120,6 +124,13 @@ func TestRefused(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(three + `<Rule RuleId="r" Effect="Deny"/></Policy>`))
 	f.Add([]byte(`<PolicySet xmlns="urn:oasis:names:tc:xacml:2.0:policy:schema:os" PolicySetId="s" PolicyCombiningAlgId="a"><Target/><PolicyIdReference>p</PolicyIdReference></PolicySet>`))
+	seeds, err := filepath.Glob(filepath.Join(kitsDir(), "xacml?", "*", "*olicy*.xml")) // none is no hindrance
+	require.NoError(f, err)
+	for i := 0; i < len(seeds); i += 9 {
+		data, err := os.ReadFile(seeds[i])
+		require.NoError(f, err)
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n, err := Parse("f.xml", data)
 		require.Equal(t, err == nil, n != nil)

@@ -356,8 +356,26 @@ func TestTheFirstValidAttributeCertificateCounts(t *testing.T) {
 	expired := m.certify(t, acSpec{FQANs: []string{"/testvo/expired"}, NotAfter: time.Now().Add(-time.Hour)})
 	other, err := m.othervo.Certify(m.ann, acSpec{})
 	require.NoError(t, err)
-	user, err := m.grid.Strong.Issue(gridtest.Spec{Subject: "/DC=test/DC=strong/OU=people/CN=Carl", Change: gridtest.Carrying(a)})
+	// Carl's CA puts his own, good attribute certificate into his certificate.
+	carl := gridtest.Spec{Subject: "/DC=test/DC=strong/OU=people/CN=Carl", Key: m.ann.Key, Change: func(c *x509.Certificate) { c.SerialNumber = big.NewInt(77) }}
+	user, err := m.grid.Strong.Issue(carl)
 	require.NoError(t, err)
+	his, err := m.testvo.Certify(user, acSpec{FQANs: []string{"/testvo/a"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/testvo/a"}, fqans(m.verify(t, carry(t, user, his))))
+	carl.Change = func(c *x509.Certificate) {
+		c.SerialNumber = big.NewInt(77)
+		gridtest.Carrying(his)(c)
+	}
+	user, err = m.grid.Strong.Issue(carl)
+	require.NoError(t, err)
+	plain := func(e *gridtest.Entity) *gridtest.Entity {
+		p, err := e.Proxy(gridtest.ProxySpec{})
+		require.NoError(t, err)
+		return p
+	}
+	shuffled := plain(carry(t, carry(t, m.ann, a), b))
+	shuffled.Chain[1], shuffled.Chain[2] = shuffled.Chain[2], shuffled.Chain[1]
 	for name, c := range map[string]struct {
 		e       *gridtest.Entity
 		want    []string
@@ -367,19 +385,14 @@ func TestTheFirstValidAttributeCertificateCounts(t *testing.T) {
 		"of two VOs":                {carry(t, m.ann, other, b), []string{"/othervo"}, []string{"/testvo/b"}},
 		"the first expired":         {carry(t, m.ann, expired, b), []string{"/testvo/b"}, []string{"/testvo/expired"}},
 		"the caller's proxy first":  {carry(t, carry(t, m.ann, a), b), []string{"/testvo/b"}, []string{"/testvo/a"}},
-		"the caller's has none":     {carry(t, carry(t, m.ann, a)), []string{"/testvo/a"}, nil},
+		"the caller's has none":     {plain(carry(t, m.ann, a)), []string{"/testvo/a"}, nil},
+		"sent in another order":     {shuffled, []string{"/testvo/b"}, []string{"/testvo/a"}},
 		"the caller's is worthless": {carry(t, carry(t, m.ann, a), expired), []string{"/testvo/a"}, []string{"/testvo/expired"}},
-		"in the user's certificate": {carry(t, user), nil, []string{"/testvo/a"}},
+		"in the user's certificate": {plain(user), nil, []string{"/testvo/a"}},
 		"in no proxy at all":        {user, nil, []string{"/testvo/a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := c.e
-			if name == "the caller's has none" {
-				plain, err := carry(t, m.ann, a).Proxy(gridtest.ProxySpec{})
-				require.NoError(t, err)
-				e = plain
-			}
-			chain := m.verify(t, e)
+			chain := m.verify(t, c.e)
 			require.Equal(t, c.want, fqans(chain))
 			var ignored []string
 			for _, i := range chain.Ignored {

@@ -465,3 +465,39 @@ func TestSubtree(t *testing.T) {
 		require.Equal(t, want, response.Decision, text)
 	}
 }
+
+// Addresses stand apart from the tables above: their own brackets are those of
+// IPv6 (XACML 3.0 core, A.2).
+func TestBagsOfAddresses(t *testing.T) {
+	bag := func(addresses ...string) *policies.Apply {
+		a := &policies.Apply{Function: two + "ipAddress-bag"}
+		for _, text := range addresses {
+			a.Arguments = append(a.Arguments, &policies.Literal{Value: parse(authz.IPAddress, text)})
+		}
+		return a
+	}
+	of := func(function string, args ...policies.Expression) *policies.Apply {
+		return &policies.Apply{Function: two + function, Arguments: args}
+	}
+	address := &policies.Literal{Value: parse(authz.IPAddress, "[2001:DB8::1]")}
+	for _, r := range []struct {
+		apply *policies.Apply
+		want  string
+	}{
+		{of("ipAddress-bag-size", bag()), "0"},
+		{of("ipAddress-bag-size", bag("10.0.0.1", "10.0.0.1/255.0.0.0")), "2"},
+		{of("ipAddress-one-and-only", bag("[::1]")), "[::1]"},
+		{of("ipAddress-one-and-only", bag("10.0.0.1", "10.0.0.2")), failure},
+		{of("ipAddress-one-and-only", bag()), failure},
+		{of("ipAddress-is-in", address, bag("10.0.0.1", "[2001:db8::1]")), "true"},
+		{of("ipAddress-is-in", address, bag("10.0.0.1")), "false"},
+	} {
+		got, response := evaluateOne(t, &authz.Request{}, r.apply)
+		if r.want == failure {
+			require.Equal(t, authz.StatusProcessingError, response.Status.Code, r.apply.Function)
+			continue
+		}
+		require.Equal(t, authz.Permit, response.Decision, "%s: %+v", r.apply.Function, response.Status)
+		require.Equal(t, []string{r.want}, got, r.apply.Function)
+	}
+}

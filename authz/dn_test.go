@@ -133,3 +133,13 @@ func TestFQAN(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
+
+// The short way through plain names folds them as the long one does.
+func TestFoldingPlainNames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringMatching(`[A-Ca-c0-9 "=/\x00\t~\x7fßK]{0,12}`).Draw(t, "s")
+		if plain, ok := foldPlain(s); ok {
+			require.Equal(t, foldAny(s), plain)
+		}
+	})
+}

@@ -86,6 +86,31 @@ func hexText(value string) (string, bool) {
 }
 
 func foldBan(s string) string {
+	if plain, ok := foldPlain(s); ok {
+		return plain
+	}
+	return foldAny(s)
+}
+
+// foldPlain is foldAny of printable ASCII without quotes and runs of blanks,
+// as nearly all names are: a million bans are folded when they are loaded.
+func foldPlain(s string) (folded string, ok bool) {
+	upper := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < ' ' || c > '~' || c == '"', c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' '):
+			return "", false
+		case 'A' <= c && c <= 'Z':
+			upper = true
+		}
+	}
+	if upper {
+		s = strings.ToLower(s)
+	}
+	return s, true
+}
+
+func foldAny(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == '"' || r == 0:

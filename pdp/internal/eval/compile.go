@@ -86,6 +86,7 @@ type compilation struct {
 	errs       []error
 	library    map[libraryKey][]policies.Node
 	referenced map[policies.Node]*libraryEntry
+	kinds      map[kindKey]*banKind
 	depth      int
 	scope      *scope
 	owner      *owner
@@ -148,9 +149,7 @@ func (c *compilation) slot(s slot) int {
 	return i
 }
 
-func (c *compilation) hash(key string) hashedKey {
-	return hashedKey{maphash.String(c.compiler.seed, key), key}
-}
+func (c *compilation) hash(key string) uint64 { return maphash.String(c.compiler.seed, key) }
 
 func (c *compilation) reading(r reading) int {
 	n := c.compiler.names
@@ -268,7 +267,10 @@ func listName(set bool) string {
 }
 
 func (c *compilation) rule(r *policies.Rule) child {
-	out := &rule{from: r, owner: c.owner, effect: r.Effect, timed: !r.From.IsZero() || !r.Until.IsZero()}
+	if b := c.ban(r); b != nil {
+		return b
+	}
+	out := &rule{from: r, owner: c.owner, effect: r.Effect, timed: isTimed(r)}
 	if r.Effect != authz.Permit && r.Effect != authz.Deny {
 		c.fail(r.Position, "rule %q: effect %s is neither Permit nor Deny", r.ID, r.Effect)
 	}
@@ -285,6 +287,8 @@ func (c *compilation) rule(r *policies.Rule) child {
 	}
 	return out
 }
+
+func isTimed(r *policies.Rule) bool { return !r.From.IsZero() || !r.Until.IsZero() }
 
 func (c *compilation) condition(e policies.Expression) *expression {
 	x := c.expression(e)

@@ -58,7 +58,7 @@ func (c *compilation) keyedMatch(f *function, to *match) bool {
 	to.keys = l.keys
 	to.reading = c.reading(reading{slot: to.attr.slot, by: f.reader})
 	for _, key := range l.keys {
-		to.files = append(to.files, file{to.reading, key})
+		to.files = append(to.files, file{to.reading, key.hash})
 	}
 	return true
 }

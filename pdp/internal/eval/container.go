@@ -16,8 +16,10 @@ type child interface {
 	origin() policies.Item
 	// goal returns its target, by which it is found; nil for none.
 	goal() *target
-	// filed returns where the keys are kept under which it is in the index.
-	filed() *[]filing
+	// settle chooses, once, the keys under which it goes into the index.
+	settle(crowd)
+	// filed returns those keys; none if every request has to look at it.
+	filed() []filing
 }
 
 // node is a compiled policies.Node.
@@ -46,6 +48,8 @@ var _ node = (*container)(nil)
 func (c *container) origin() policies.Item { return c.from }
 
 func (c *container) goal() *target { return c.target }
+
+func (c *container) settle(all crowd) { c.keys = all.filings(c.target) }
 
 func (c *container) where() (place, id string) { return c.header.Place, c.header.ID }
 

@@ -46,6 +46,7 @@ func (n *foreign) reason() *authz.Reason     { return n.why }
 func (n *foreign) origin() policies.Item     { return n.from }
 func (n *foreign) where() (place, id string) { return n.from.Place, n.from.ID }
 func (n *foreign) goal() *target             { return nil }
+func (n *foreign) settle(crowd)              {}
 
 func (c *compilation) foreign(p *policies.Foreign, old node) node {
 	if before, ok := old.(*foreign); ok && before.from == p {

@@ -25,6 +25,7 @@ type list struct {
 	// them is empty, what is filed under it is Indeterminate, not absent.
 	required []int
 	open     []child
+	bans     []*ban // fresh ones, while the list is being compiled
 	counts   Counts
 	bounded  bool // some rule below could answer what would have been enough
 }
@@ -79,9 +80,7 @@ func (l *list) candidates(f *frame) cursor {
 	}
 	for _, n := range l.readings {
 		for _, k := range f.readKeys(n, extent) {
-			if leaf := l.index.find(n, k); leaf != nil {
-				f.found = append(append(f.found, leaf.child), leaf.children...)
-			}
+			f.found = l.index.find(f.found, n, k.hash)
 		}
 	}
 	c.seen, c.to = c.from, len(f.found)

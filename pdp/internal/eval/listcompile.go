@@ -47,9 +47,14 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 		out.chunks = append(out.chunks, same)
 	}
 	out.chunks = append(out.chunks, old.chunks[len(old.chunks)-tail:]...)
+	c.hashBans(out.bans)
+	for _, b := range out.bans {
+		out.index = out.index.add(c.tx, b.kind.reading, b.hash, b)
+	}
+	out.bans = nil
 	for _, ch := range gone {
-		for _, f := range *ch.filed() {
-			out.index = out.index.remove(c.tx, f.reading, f.key, ch)
+		for _, f := range ch.filed() {
+			out.index = out.index.remove(c.tx, f.reading, f.hash, ch)
 		}
 	}
 	out.sum()
@@ -90,7 +95,7 @@ func sameChunk[T policies.Item](k *chunk, items []T) bool {
 func compileChunk[T policies.Item](c *compilation, into *list, items []T, gone map[policies.Item]child, compile func(T) child) *chunk {
 	k := &chunk{from: &items[0], children: make([]child, 0, len(items))}
 	crowd := crowd{}
-	fresh := map[child]bool{}
+	fresh := make([]bool, 0, len(items))
 	for _, it := range items {
 		ch, kept := gone[it]
 		if kept {
@@ -100,29 +105,34 @@ func compileChunk[T policies.Item](c *compilation, into *list, items []T, gone m
 		}
 		k.children = append(k.children, ch)
 		k.count(ch)
-		if !kept {
-			fresh[ch] = true
-		}
+		fresh = append(fresh, !kept)
 		crowd.count(ch.goal())
 	}
-	for _, ch := range k.children {
-		if fresh[ch] {
-			*ch.filed() = crowd.filings(ch.goal())
+	for i, ch := range k.children {
+		if fresh[i] {
+			ch.settle(crowd)
 		}
-		k.file(c, into, ch, fresh[ch])
+		k.file(c, into, ch, fresh[i])
 	}
 	return k
 }
 
 // file notes where a child is found, and puts a fresh one there.
 func (k *chunk) file(c *compilation, into *list, ch child, fresh bool) {
-	filings := *ch.filed()
+	if b, ok := ch.(*ban); ok {
+		k.readings = addOnce(k.readings, b.kind.reading)
+		if fresh {
+			into.bans = append(into.bans, b) // they are hashed together
+		}
+		return
+	}
+	filings := ch.filed()
 	if len(filings) == 0 {
 		k.open = append(k.open, ch)
 	}
 	for _, f := range filings {
 		if fresh {
-			into.index = into.index.add(c.tx, f.reading, f.key, ch)
+			into.index = into.index.add(c.tx, f.reading, f.hash, ch)
 		}
 		k.readings = addOnce(k.readings, f.reading)
 		if f.required >= 0 {
@@ -140,19 +150,25 @@ func addOnce(to []int, n int) []int {
 
 func (k *chunk) count(ch child) {
 	switch ch := ch.(type) {
+	case *ban:
+		k.counts.ofRule(ch.from)
 	case *rule:
 		k.bounded = k.bounded || ch.bounds != nil
-		if ch.from.Ban {
-			k.counts.Bans++
-		} else {
-			k.counts.Rules++
-		}
+		k.counts.ofRule(ch.from)
 	case *container:
 		k.bounded = k.bounded || ch.children.bounded
 		k.counts.Policies++
 		k.counts.add(ch.children.counts)
 	default:
 		k.counts.Policies++
+	}
+}
+
+func (c *Counts) ofRule(r *policies.Rule) {
+	if r.Ban {
+		c.Bans++
+	} else {
+		c.Rules++
 	}
 }
 
@@ -179,18 +195,18 @@ func (l *list) sum() {
 // as it came.
 type filings struct{ keys []filing }
 
-func (f *filings) filed() *[]filing { return &f.keys }
+func (f *filings) filed() []filing { return f.keys }
 
 // filing is one key under which a child stands in the index.
 type filing struct {
 	reading  int
-	key      hashedKey
 	required int // slot, or -1
+	hash     uint64
 }
 
 // crowd counts, within one chunk, how many matches ask for the same key: the
 // fewer, the better a key tells requests apart.
-type crowd map[filing]int
+type crowd map[file]int
 
 func (c crowd) count(t *target) {
 	if t == nil {
@@ -200,7 +216,7 @@ func (c crowd) count(t *target) {
 		for j := range t.anyOf[i].allOf {
 			for _, m := range t.anyOf[i].allOf[j].matches {
 				for _, f := range m.files {
-					c[filing{reading: f.reading, key: f.key}]++
+					c[f]++
 				}
 			}
 		}
@@ -237,7 +253,7 @@ func (c crowd) alternatives(a *anyOf) (keys []filing, n int) {
 			required = m.attr.slot
 		}
 		for _, f := range m.files {
-			keys = append(keys, filing{f.reading, f.key, required})
+			keys = append(keys, filing{f.reading, required, f.hash})
 		}
 		n += crowded
 	}
@@ -250,7 +266,7 @@ func (c crowd) rarest(ms []match) (best *match, least int) {
 	for i := range ms {
 		n := 0
 		for _, f := range ms[i].files {
-			n += c[filing{reading: f.reading, key: f.key}]
+			n += c[f]
 		}
 		if len(ms[i].files) > 0 && (best == nil || n < least) {
 			best, least = &ms[i], n

@@ -15,6 +15,7 @@ type keyReader struct {
 	name    string
 	value   func(v authz.Value, to *keyList)
 	literal func(v authz.Value, to *keyList)
+	single  bool // every literal has exactly one key
 }
 
 // keyList collects keys with their hashes; the seed is the compiler's own, so
@@ -72,22 +73,23 @@ func groupKeys(v authz.Value, to *keyList) {
 }
 
 // ownKey compares values of one type by that type's own equality.
-var ownKey = &keyReader{name: "own", value: valueKey, literal: valueKey}
+var ownKey = &keyReader{name: "own", value: valueKey, literal: valueKey, single: true}
 
 func valueKey(v authz.Value, to *keyList) { to.add(v.Key()) }
 
 // keyReaders are the functions of two arguments that are equality under some
 // reading, beside the type-equal functions, which are ownKey.
 var keyReaders = map[string]*keyReader{
-	profile.FunctionFQAN:    alike("fqan", fqanKey),
+	profile.FunctionFQAN:    {name: "fqan", value: fqanKey, literal: fqanKey},
 	profile.FunctionBanName: alike("ban-name", banNameKey),
 	profile.FunctionBanText: alike("ban-text", func(v authz.Value, to *keyList) { to.add(trimmed(v)) }),
 	profile.FunctionBanURI:  alike("ban-uri", func(v authz.Value, to *keyList) { to.add(uriKey(v)) }),
-	profile.FunctionBanVO:   {name: "ban-vo", value: voKey, literal: func(v authz.Value, to *keyList) { to.add(v.Text()) }},
+	profile.FunctionBanVO:   {name: "ban-vo", value: voKey, literal: func(v authz.Value, to *keyList) { to.add(v.Text()) }, single: true},
 }
 
+// alike makes the reader that takes one key of either side.
 func alike(name string, key func(authz.Value, *keyList)) *keyReader {
-	return &keyReader{name: name, value: key, literal: key}
+	return &keyReader{name: name, value: key, literal: key, single: true}
 }
 
 func fqanKey(v authz.Value, to *keyList) {

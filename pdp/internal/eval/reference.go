@@ -26,6 +26,7 @@ func (r *reference) reason() *authz.Reason     { return r.why }
 func (r *reference) origin() policies.Item     { return r.from }
 func (r *reference) where() (place, id string) { return r.from.Place, r.from.ID }
 func (r *reference) goal() *target             { return nil }
+func (r *reference) settle(crowd)              {}
 
 func (r *reference) eval(f *frame, side views) outcome {
 	if r.target == nil {

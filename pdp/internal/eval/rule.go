@@ -81,6 +81,8 @@ func (r *rule) origin() policies.Item { return r.from }
 
 func (r *rule) goal() *target { return r.target }
 
+func (r *rule) settle(all crowd) { r.keys = all.filings(r.target) }
+
 func (r *rule) where() (place, id string) { return r.from.Place, r.from.ID }
 
 func (r *rule) reason() *authz.Reason {

@@ -35,10 +35,10 @@ type match struct {
 	files []file
 }
 
-// file is a key under a reading.
+// file is the hash of a key under a reading.
 type file struct {
 	reading int
-	key     hashedKey
+	hash    uint64
 }
 
 // eval follows table 1: one NoMatch beats Indeterminate.

@@ -2,9 +2,12 @@ package eval
 
 import "math/bits"
 
-// trie is a persistent hash trie from keys to the children that have them in
-// their targets. An edit copies the few branches on its way; whoever reads the
-// trie before it is not disturbed.
+// trie is a persistent hash trie from hashed keys to the children that have
+// them in their targets. An edit copies the few branches on its way; whoever
+// reads the trie before it is not disturbed.
+//
+// It holds hashes only. Two keys of one hash find each other's children, which
+// does no harm: who is found still has its target evaluated.
 type trie struct{ root *branch }
 
 type branch struct {
@@ -13,19 +16,17 @@ type branch struct {
 	twigs  []twig
 }
 
-// twig is a branch or a leaf.
+// twig is a branch, or the few entries that need none yet. Entries lie side by
+// side: at the end of a way through memory that is far, one fetch shows them.
 type twig struct {
-	branch *branch
-	leaf   *leaf
+	branch  *branch
+	entries []entry
 }
 
-// leaf holds the children of one key; next chains keys of equal hash.
-type leaf struct {
-	key      hashedKey
-	reading  int32
-	child    child
-	children []child // beyond the first
-	next     *leaf
+// entry is one child under one mixed hash.
+type entry struct {
+	hash  uint64
+	child child
 }
 
 // transaction marks the branches that one series of edits made.
@@ -33,7 +34,9 @@ type transaction struct{ _ byte }
 
 const (
 	trieBits  = 6
-	trieDepth = 64 / trieBits // below it only chains
+	trieDepth = 64 / trieBits // below it entries are not told apart
+	// mostEntries is how many one twig holds before it becomes a branch.
+	mostEntries = 8
 )
 
 func slotOf(hash uint64, depth int) uint64 {
@@ -43,89 +46,59 @@ func slotOf(hash uint64, depth int) uint64 {
 // mix tells the same key under different readings apart.
 func mix(reading int, hash uint64) uint64 { return hash ^ uint64(reading)*0x9e3779b97f4a7c15 }
 
-// find returns the leaf of a key, or nil.
-func (t trie) find(reading int, k hashedKey) *leaf {
-	hash := mix(reading, k.hash)
+// find appends the children under a key.
+func (t trie) find(to []child, reading int, hash uint64) []child {
+	hash = mix(reading, hash)
 	b := t.root
 	for depth := 0; b != nil; depth++ {
 		bit := slotOf(hash, depth)
 		if b.bitmap&bit == 0 {
-			return nil
+			return to
 		}
 		w := &b.twigs[bits.OnesCount64(b.bitmap&(bit-1))]
-		if w.leaf != nil {
-			return w.leaf.find(reading, k)
+		for i := range w.entries {
+			if w.entries[i].hash == hash {
+				to = append(to, w.entries[i].child)
+			}
 		}
 		b = w.branch
 	}
-	return nil
-}
-
-func (l *leaf) find(reading int, k hashedKey) *leaf {
-	for ; l != nil; l = l.next {
-		if l.key.hash == k.hash && int(l.reading) == reading && l.key.key == k.key {
-			return l
-		}
-	}
-	return nil
+	return to
 }
 
 // add files a child under a key.
-func (t trie) add(tx *transaction, reading int, k hashedKey, c child) trie {
-	return trie{t.root.add(tx, 0, reading, k, c)}
+func (t trie) add(tx *transaction, reading int, hash uint64, c child) trie {
+	return trie{t.root.add(tx, 0, entry{mix(reading, hash), c})}
 }
 
-func (b *branch) add(tx *transaction, depth, reading int, k hashedKey, c child) *branch {
+func (b *branch) add(tx *transaction, depth int, e entry) *branch {
 	b = b.own(tx)
-	bit := slotOf(mix(reading, k.hash), depth)
+	bit := slotOf(e.hash, depth)
 	i := bits.OnesCount64(b.bitmap & (bit - 1))
-	fresh := &leaf{key: k, reading: int32(reading), child: c}
 	if b.bitmap&bit == 0 {
 		b.bitmap |= bit
 		b.twigs = append(b.twigs, twig{})
 		copy(b.twigs[i+1:], b.twigs[i:])
-		b.twigs[i] = twig{leaf: fresh}
+		b.twigs[i] = twig{entries: []entry{e}}
 		return b
 	}
 	w := &b.twigs[i]
-	switch {
+	switch n := len(w.entries); {
 	case w.branch != nil:
-		w.branch = w.branch.add(tx, depth+1, reading, k, c)
-	case mix(int(w.leaf.reading), w.leaf.key.hash) == mix(reading, k.hash) || depth == trieDepth:
-		w.leaf = w.leaf.add(fresh)
+		w.branch = w.branch.add(tx, depth+1, e)
+	case n < mostEntries || depth == trieDepth:
+		more := make([]entry, n+1) // to measure, and never in place: others read
+		copy(more, w.entries)
+		more[n] = e
+		w.entries = more
 	default:
-		*w = twig{branch: split(tx, depth+1, w.leaf, fresh)}
+		var below *branch
+		for _, have := range w.entries {
+			below = below.add(tx, depth+1, have)
+		}
+		*w = twig{branch: below.add(tx, depth+1, e)}
 	}
 	return b
-}
-
-// split makes a branch of two leaves whose hashes differ further down.
-func split(tx *transaction, depth int, a, b *leaf) *branch {
-	bitA, bitB := slotOf(mix(int(a.reading), a.key.hash), depth), slotOf(mix(int(b.reading), b.key.hash), depth)
-	switch {
-	case bitA == bitB && depth == trieDepth:
-		b.next = a
-		return &branch{edit: tx, bitmap: bitA, twigs: []twig{{leaf: b}}}
-	case bitA == bitB:
-		return &branch{edit: tx, bitmap: bitA, twigs: []twig{{branch: split(tx, depth+1, a, b)}}}
-	case bitA > bitB:
-		a, b = b, a
-	}
-	return &branch{edit: tx, bitmap: bitA | bitB, twigs: []twig{{leaf: a}, {leaf: b}}}
-}
-
-// add returns the chain with the child of fresh in it.
-func (l *leaf) add(fresh *leaf) *leaf {
-	if l == nil {
-		return fresh
-	}
-	next := *l
-	if l.key == fresh.key && l.reading == fresh.reading {
-		next.children = append(l.children[:len(l.children):len(l.children)], fresh.child)
-		return &next
-	}
-	next.next = l.next.add(fresh)
-	return &next
 }
 
 // own returns a branch that the transaction may change.
@@ -140,12 +113,12 @@ func (b *branch) own(tx *transaction) *branch {
 }
 
 // remove takes a child from under a key. Empty branches may stay.
-func (t trie) remove(tx *transaction, reading int, k hashedKey, c child) trie {
-	return trie{t.root.remove(tx, 0, reading, k, c)}
+func (t trie) remove(tx *transaction, reading int, hash uint64, c child) trie {
+	return trie{t.root.remove(tx, 0, entry{mix(reading, hash), c})}
 }
 
-func (b *branch) remove(tx *transaction, depth, reading int, k hashedKey, c child) *branch {
-	bit := slotOf(mix(reading, k.hash), depth)
+func (b *branch) remove(tx *transaction, depth int, e entry) *branch {
+	bit := slotOf(e.hash, depth)
 	if b == nil || b.bitmap&bit == 0 {
 		return b
 	}
@@ -153,35 +126,18 @@ func (b *branch) remove(tx *transaction, depth, reading int, k hashedKey, c chil
 	i := bits.OnesCount64(b.bitmap & (bit - 1))
 	w := &b.twigs[i]
 	if w.branch != nil {
-		w.branch = w.branch.remove(tx, depth+1, reading, k, c)
+		w.branch = w.branch.remove(tx, depth+1, e)
 		return b
 	}
-	if w.leaf = w.leaf.remove(reading, k, c); w.leaf == nil {
+	kept := make([]entry, 0, len(w.entries))
+	for _, have := range w.entries {
+		if have != e {
+			kept = append(kept, have)
+		}
+	}
+	if w.entries = kept; len(kept) == 0 {
 		b.twigs = append(b.twigs[:i], b.twigs[i+1:]...)
 		b.bitmap &^= bit
 	}
 	return b
-}
-
-func (l *leaf) remove(reading int, k hashedKey, c child) *leaf {
-	if l == nil {
-		return nil
-	}
-	next := *l
-	if l.key != k || int(l.reading) != reading {
-		next.next = l.next.remove(reading, k, c)
-		return &next
-	}
-	all := append([]child{l.child}, l.children...)
-	kept := all[:0]
-	for _, have := range all {
-		if have != c {
-			kept = append(kept, have)
-		}
-	}
-	if len(kept) == 0 {
-		return l.next
-	}
-	next.child, next.children = kept[0], kept[1:]
-	return &next
 }

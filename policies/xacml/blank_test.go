@@ -24,3 +24,17 @@ func TestBlanksAroundIdentifiers(t *testing.T) {
 	d := m.Attribute.(*policies.Designator)
 	require.Equal(t, []string{"c", "i", "t"}, []string{string(d.Category), d.ID, string(d.Type)})
 }
+
+func TestSectionsOfATwoTarget(t *testing.T) {
+	policy := func(target string) error {
+		_, err := Parse("p.xml", []byte(`<Policy xmlns="`+TwoNamespace+`" PolicyId="p" RuleCombiningAlgId="a"><Target>`+target+`</Target></Policy>`))
+		return err
+	}
+	part := func(name string) string {
+		return "<" + name + "s><" + name + "><" + name + `Match MatchId="f"><AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">a</AttributeValue><` + name +
+			`AttributeDesignator AttributeId="i" DataType="t"/></` + name + "Match></" + name + "></" + name + "s>"
+	}
+	require.NoError(t, policy(part("Subject")+part("Environment")))
+	require.ErrorContains(t, policy(part("Subject")+part("Subject")), "stands twice or too late")
+	require.ErrorContains(t, policy(part("Action")+part("Resource")), "in this order")
+}

@@ -1,30 +1,39 @@
 package xacml
 
 import (
+	"slices"
+
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/xml"
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
-// twoTargets maps the element names of a 2.0 target to what they contain.
-var twoTargets = map[string]struct{ all, match string }{
-	"Subjects":     {"Subject", "SubjectMatch"},
-	"Resources":    {"Resource", "ResourceMatch"},
-	"Actions":      {"Action", "ActionMatch"},
-	"Environments": {"Environment", "EnvironmentMatch"},
+// section is one part of a 2.0 target and what it contains.
+type section struct{ name, all, match string }
+
+// twoTargets are the sections of a 2.0 target in their order.
+var twoTargets = []section{
+	{"Subjects", "Subject", "SubjectMatch"},
+	{"Resources", "Resource", "ResourceMatch"},
+	{"Actions", "Action", "ActionMatch"},
+	{"Environments", "Environment", "EnvironmentMatch"},
 }
 
 // target reads a Target; one without children matches everything and is nil.
 func (p *parser) target(start xml.Token) (*policies.Target, error) {
 	t := &policies.Target{Position: p.at(start.Offset)}
+	next := 0
 	err := p.children(func(child xml.Token) (bool, error) {
 		all, match := "AllOf", "Match"
 		if p.two {
-			names, ok := twoTargets[child.Name.Local]
-			if !ok {
+			at := slices.IndexFunc(twoTargets, func(s section) bool { return s.name == child.Name.Local })
+			if at < 0 {
 				return false, nil
 			}
-			all, match = names.all, names.match
+			if at < next {
+				return true, p.r.Errorf(child.Offset, "%s stands twice or too late: a Target holds Subjects, Resources, Actions, Environments in this order", child.Name.Local)
+			}
+			next, all, match = at+1, twoTargets[at].all, twoTargets[at].match
 		} else if child.Name.Local != "AnyOf" {
 			return false, nil
 		}

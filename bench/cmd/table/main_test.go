@@ -8,11 +8,11 @@ import (
 )
 
 const output = `goos: linux
+BenchmarkDecide/N=1000000/gatehouse/hot-2   100   800 ns/op   0 B/op
 BenchmarkDecide/N=10/gatehouse/hot-2   100   300 ns/op   0 B/op
 BenchmarkDecide/N=10/gatehouse/hot-2   100   500 ns/op   0 B/op
 BenchmarkDecide/N=10/gatehouse/hot-2   100   400 ns/op   0 B/op
 BenchmarkDecide/N=10/opa/hot-2         100   20000 ns/op   9 B/op
-BenchmarkDecide/N=1000000/gatehouse/hot-2   100   800 ns/op   0 B/op
 BenchmarkWire/xml-2   100   9000 ns/op   110000 requests/s
 BenchmarkWire/xml-2   100   8000 ns/op   120000 requests/s
 PASS

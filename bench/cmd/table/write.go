@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -60,6 +61,7 @@ func (r *results) matrix(out *strings.Builder, title, base, unit string) {
 			sizes = append(sizes, c.n)
 		}
 	}
+	slices.SortFunc(sizes, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	fmt.Fprintf(out, "**%s** (%s: median, least..most, ratio to %s)\n\n| |", title, unit, base)
 	for _, n := range sizes {
 		fmt.Fprintf(out, " N=%s |", grouped(n))

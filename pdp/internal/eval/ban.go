@@ -122,19 +122,10 @@ func hashAll(all []*ban, l keyList) {
 
 // eval looks no further than the hash for all but those who are banned.
 func (b *ban) eval(f *frame, side views) outcome {
-	if f.trace == nil && (!side.has(denyView) || !b.near(f)) {
+	if f.trace == nil && (!side.has(denyView) || !f.hasKey(file{b.kind.reading, b.hash}, denyView)) {
 		return notApplicable
 	}
 	return b.rule(f.hashed.seed).eval(f, side)
-}
-
-func (b *ban) near(f *frame) bool {
-	for _, k := range f.readKeys(b.kind.reading, f.extent(denyView, false)) {
-		if k.hash == b.hash {
-			return true
-		}
-	}
-	return false
 }
 
 // rule compiles the ban, once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -51,14 +52,16 @@ type names struct {
 	readings []*reading
 	slotOf   map[slot]int
 	readOf   map[reading]int
-	prefixes map[int][]int // lengths of prefixes, by slot
+	prefixes map[int][]int      // lengths of prefixes, by slot
+	lengths  []lengths          // of the group keys that policies ask for, by reading
+	plain    map[int]*attribute // designators that need not be present, by slot
 }
 
 // NewCompiler returns a compiler that knows the given foreign languages by the
 // format that policies.Foreign names.
 func NewCompiler(languages map[string]Language) *Compiler {
 	c := &Compiler{languages: languages, forms: specialForms(), seed: maphash.MakeSeed()}
-	c.names = &names{slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}}
+	c.names = &names{slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}, plain: map[int]*attribute{}}
 	c.frames.New = func() any { return new(frame) }
 	return c
 }
@@ -109,6 +112,7 @@ func (c *Compiler) Compile(s *policies.Snapshot, before *Program) (*Program, err
 		return nil, errors.Join(run.errs...)
 	}
 	view := *c.names
+	view.lengths = slices.Clone(view.lengths) // they change in place
 	return &Program{
 		compiler: c, names: &view, slots: len(view.slots), readings: len(view.readings),
 		root: root.(*container), library: s.Library,
@@ -156,7 +160,7 @@ func (c *compilation) reading(r reading) int {
 	i, ok := n.readOf[r]
 	if !ok {
 		i = len(n.readings)
-		n.readings = append(n.readings, &r)
+		n.readings, n.lengths = append(n.readings, &r), append(n.lengths, 0)
 		n.readOf[r] = i
 	}
 	return i
@@ -278,6 +282,7 @@ func (c *compilation) rule(r *policies.Rule) child {
 		c.fail(r.Position, "rule %q ends before it begins", r.ID)
 	}
 	out.target = c.target(r.Target)
+	out.guards = guardsOf(out.target)
 	if r.Condition != nil {
 		out.condition = c.condition(r.Condition)
 	}

@@ -57,21 +57,21 @@ func (c *compilation) keyedMatch(f *function, to *match) bool {
 	}
 	to.keys = l.keys
 	to.reading = c.reading(reading{slot: to.attr.slot, by: f.reader})
-	for _, key := range l.keys {
-		to.files = append(to.files, file{to.reading, key.hash})
-	}
 	return true
 }
 
-// needsGroup files the match of an FQAN pattern under the group it names.
+// needsGroup files the match of an FQAN pattern under the group it names; that
+// of a ban under its text as well.
 func needsGroup(c *compilation, m *match) {
 	text := trimmed(m.from.Value)
-	by := c.reading(reading{slot: m.attr.slot, by: groupKey})
 	if p, err := newFQANPattern(text); err == nil {
+		by := c.reading(reading{slot: m.attr.slot, by: groupKey})
+		wanted := &c.compiler.names.lengths[by]
+		*wanted = wanted.with(p.group)
 		m.files = append(m.files, file{by, c.hash(p.group)})
 	}
 	if m.from.Function == profile.FunctionBanFQAN {
-		m.files = append(m.files, file{by, c.hash(text)})
+		m.files = append(m.files, file{c.reading(reading{slot: m.attr.slot, by: textKey}), c.hash(text)})
 	}
 }
 
@@ -111,11 +111,11 @@ func (c *compilation) attribute(e policies.Expression) *attribute {
 			c.fail(e.Position, "attribute %s: unknown data type %q", e.ID, e.Type)
 			return nil
 		}
-		a := &attribute{slot: c.slot(slot{e.Category, e.ID, typ, e.Issuer}), typ: typ, required: e.MustBePresent}
-		if a.required {
-			a.missing = missing(e)
+		n := c.slot(slot{e.Category, e.ID, typ, e.Issuer})
+		if e.MustBePresent {
+			return &attribute{slot: n, typ: typ, required: true, missing: missing(e)}
 		}
-		return a
+		return c.plainAttribute(n, typ)
 	case *policies.Selector:
 		return c.selector(e)
 	case nil:
@@ -124,6 +124,15 @@ func (c *compilation) attribute(e policies.Expression) *attribute {
 	}
 	c.fail(e.At(), "a match needs an attribute designator or selector")
 	return nil
+}
+
+// plainAttribute is shared by all that ask for the slot.
+func (c *compilation) plainAttribute(slot int, t authz.DataType) *attribute {
+	all := c.compiler.names.plain
+	if all[slot] == nil {
+		all[slot] = &attribute{slot: slot, typ: t}
+	}
+	return all[slot]
 }
 
 func (c *compilation) checkLiteral(v authz.Value, p policies.Position) bool {

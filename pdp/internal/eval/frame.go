@@ -224,6 +224,16 @@ func (f *frame) clock(s *slot) (authz.Value, bool) {
 	return v, !v.IsZero() && (s.typ == "" || s.typ == v.Type())
 }
 
+// hasKey reports whether a view sees a value with that key under a reading.
+func (f *frame) hasKey(k file, v view) bool {
+	for _, have := range f.readKeys(k.reading, f.extent(v, false)) {
+		if have.hash == k.hash {
+			return true
+		}
+	}
+	return false
+}
+
 // readKeys returns the keys of a slot's values under a reading.
 func (f *frame) readKeys(n int, extent int) []hashedKey {
 	cell := &f.keys[extent][n]
@@ -232,8 +242,9 @@ func (f *frame) readKeys(n int, extent int) []hashedKey {
 	}
 	r := f.program.names.readings[n]
 	start := len(f.hashed.keys)
-	for _, v := range f.bag(r.slot, extent) {
-		r.read(v, &f.hashed)
+	bag, wanted := f.bag(r.slot, extent), f.program.names.lengths[n]
+	for i := range bag {
+		r.read(bag[i], &f.hashed, wanted)
 	}
 	cell.keys = f.hashed.keys[start:len(f.hashed.keys):len(f.hashed.keys)]
 	cell.epoch = f.epoch

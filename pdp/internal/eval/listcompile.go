@@ -215,7 +215,7 @@ func (c crowd) count(t *target) {
 	for i := range t.anyOf {
 		for j := range t.anyOf[i].allOf {
 			for _, m := range t.anyOf[i].allOf[j].matches {
-				for _, f := range m.files {
+				for _, f := range m.needed() {
 					c[f]++
 				}
 			}
@@ -252,7 +252,7 @@ func (c crowd) alternatives(a *anyOf) (keys []filing, n int) {
 		if m.attr.required {
 			required = m.attr.slot
 		}
-		for _, f := range m.files {
+		for _, f := range m.needed() {
 			keys = append(keys, filing{f.reading, required, f.hash})
 		}
 		n += crowded
@@ -264,11 +264,11 @@ func (c crowd) alternatives(a *anyOf) (keys []filing, n int) {
 // compares keys at all.
 func (c crowd) rarest(ms []match) (best *match, least int) {
 	for i := range ms {
-		n := 0
-		for _, f := range ms[i].files {
+		n, files := 0, ms[i].needed()
+		for _, f := range files {
 			n += c[f]
 		}
-		if len(ms[i].files) > 0 && (best == nil || n < least) {
+		if len(files) > 0 && (best == nil || n < least) {
 			best, least = &ms[i], n
 		}
 	}

@@ -36,40 +36,54 @@ type reading struct {
 	length int // of prefixes, in bytes
 }
 
-// read appends the keys of a value.
-func (r *reading) read(v authz.Value, to *keyList) {
-	if r.by != prefixKey {
+// read appends the keys of a value; those of groups only if policies ask for
+// one of such a length.
+func (r *reading) read(v authz.Value, to *keyList, wanted lengths) {
+	switch r.by {
+	case prefixKey:
+		if s := v.Text(); len(s) >= r.length {
+			to.add(s[:r.length])
+		}
+	case groupKey:
+		groupKeys(v, to, wanted)
+	default:
 		r.by.value(v, to)
-	} else if s := v.Text(); len(s) >= r.length {
-		to.add(s[:r.length])
 	}
 }
+
+// lengths is a set of lengths in bytes, modulo 64.
+type lengths uint64
+
+func (l lengths) has(s string) bool { return l>>(len(s)%64)&1 != 0 }
+
+func (l lengths) with(s string) lengths { return l | 1<<(len(s)%64) }
 
 // Readers of keys that a value must have for a match without being all that it
 // takes: the index files by them, the match still looks.
 var (
 	// prefixKey is the first bytes of the text, as many as the reading says.
 	prefixKey = &keyReader{name: "prefix"}
-	// groupKey is the group of an FQAN and all groups above it, and the text.
-	groupKey = &keyReader{name: "group", value: groupKeys}
+	// groupKey is the group of an FQAN and all groups above it.
+	groupKey = &keyReader{name: "group"}
 )
 
-func groupKeys(v authz.Value, to *keyList) {
+func groupKeys(v authz.Value, to *keyList, wanted lengths) {
+	add := func(key string) {
+		if wanted.has(key) {
+			to.add(key)
+		}
+	}
 	f, ok := asFQAN(v)
 	if !ok {
-		to.add(trimmed(v))
 		return
 	}
 	group := f.Group()
 	for i := 1; i < len(group); i++ {
 		if group[i] == '/' {
-			to.add(group[:i])
+			add(group[:i])
 		}
 	}
-	to.add(group)
-	if text := trimmed(v); text != group {
-		to.add(text)
-	}
+	add(group)
 }
 
 // ownKey compares values of one type by that type's own equality.
@@ -77,12 +91,15 @@ var ownKey = &keyReader{name: "own", value: valueKey, literal: valueKey, single:
 
 func valueKey(v authz.Value, to *keyList) { to.add(v.Key()) }
 
+// textKey compares the text without blanks around it.
+var textKey = alike("text", func(v authz.Value, to *keyList) { to.add(trimmed(v)) })
+
 // keyReaders are the functions of two arguments that are equality under some
 // reading, beside the type-equal functions, which are ownKey.
 var keyReaders = map[string]*keyReader{
 	profile.FunctionFQAN:    {name: "fqan", value: fqanKey, literal: fqanKey},
 	profile.FunctionBanName: alike("ban-name", banNameKey),
-	profile.FunctionBanText: alike("ban-text", func(v authz.Value, to *keyList) { to.add(trimmed(v)) }),
+	profile.FunctionBanText: textKey,
 	profile.FunctionBanURI:  alike("ban-uri", func(v authz.Value, to *keyList) { to.add(uriKey(v)) }),
 	profile.FunctionBanVO:   {name: "ban-vo", value: voKey, literal: func(v authz.Value, to *keyList) { to.add(v.Text()) }, single: true},
 }

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"slices"
+
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
@@ -31,8 +33,44 @@ type match struct {
 	reading int        // of a keyed match; -1 for a tested one
 	keys    []hashedKey
 	test    func(v authz.Value) (bool, error)
-	// files are the keys of which a value must have one for the match to hold.
+	// files, of a tested match, are the keys of which a value must have one for
+	// the match to hold; none if there are no such keys.
 	files []file
+}
+
+// needed returns the keys of which a value must have one for the match to hold.
+func (m *match) needed() []file {
+	if m.reading < 0 {
+		return m.files
+	}
+	files := make([]file, len(m.keys))
+	for i, k := range m.keys {
+		files[i] = file{m.reading, k.hash}
+	}
+	return files
+}
+
+// guardsOf returns keys without any of which a target does not match, whatever
+// else is in it; none if there is but one, by which the index finds it.
+func guardsOf(t *target) []file {
+	if t == nil {
+		return nil
+	}
+	var guards []file
+	for i := range t.anyOf {
+		if len(t.anyOf[i].allOf) != 1 {
+			continue
+		}
+		for _, m := range t.anyOf[i].allOf[0].matches {
+			if m.reading >= 0 && !m.attr.required && len(m.keys) == 1 {
+				guards = append(guards, file{m.reading, m.keys[0].hash})
+			}
+		}
+	}
+	if len(guards) < 2 {
+		return nil
+	}
+	return slices.Clip(guards)
 }
 
 // file is the hash of a key under a reading.

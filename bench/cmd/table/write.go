@@ -109,9 +109,11 @@ func (r *results) list(out *strings.Builder, names []string) {
 	}
 }
 
-// short writes three significant digits, thousands as k and millions as M.
+// short writes three significant digits, thousands as k and so on.
 func short(v float64) string {
 	switch {
+	case v >= 1e9:
+		return digits(v/1e9) + "G"
 	case v >= 1e6:
 		return digits(v/1e6) + "M"
 	case v >= 1e4:

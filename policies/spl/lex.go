@@ -74,11 +74,16 @@ type lexer struct {
 	fresh    bool // nothing but blanks so far on this line
 }
 
+// usualToken is less than most files have bytes for each token: with it the
+// tokens of a large file are not copied while there come to be more of them.
+const usualToken = 16
+
 func lex(text string, origin policies.Position, v Version, r *report) []token {
 	l := &lexer{text: text, version: v, keywords: keywordsOne, line: origin.Line, column: origin.Column, file: origin.File, report: r, fresh: true}
 	if v == Two {
 		l.keywords = keywordsTwo
 	}
+	l.tokens = make([]token, 0, len(text)/usualToken+1)
 	for l.at < len(l.text) {
 		l.next()
 	}

@@ -164,10 +164,12 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(fmt.Sprintf("store/N=%d", n), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "store")
 			stored(b, path, n)
+			closeLast := func() error { return nil }
+			defer func() { _ = closeLast() }()
 			loads(b, func() (func() policies.Update, any) {
-				return func() policies.Update {
-					u, closed := fromStore(b, path)
-					b.Cleanup(func() { _ = closed() })
+				require.NoError(b, closeLast()) // one process at a time holds the store
+				return func() (u policies.Update) {
+					u, closeLast = fromStore(b, path)
 					return u
 				}, nil
 			})

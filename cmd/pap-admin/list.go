@@ -16,7 +16,7 @@ import (
 
 func (a *app) listPolicies() *cobra.Command {
 	var aliases []string
-	var all, heads, ids bool
+	var all, heads, ids, asXACML bool
 	var filter api.Listing
 	cmd := &cobra.Command{
 		Use:     "list-policies",
@@ -34,7 +34,11 @@ loaded again.`,
 			case heads:
 				filter.Show = spl.HeadIDs
 			}
-			return a.runListPolicies(cmd, aliases, all, filter)
+			show := func(heading, _ string, l api.Listing) error { return a.listing(heading, l) }
+			if asXACML {
+				show = a.showXACML
+			}
+			return a.runListPolicies(cmd, aliases, all, filter, show)
 		},
 	}
 	f := cmd.Flags()
@@ -43,6 +47,7 @@ loaded again.`,
 	f.BoolVar(&all, "all", false, "of every PAP")
 	f.BoolVar(&heads, "show-ra-ids", false, "with the ids of resources and actions (-srai)")
 	f.BoolVar(&ids, "show-all-ids", false, "with all ids (-sai)")
+	f.BoolVar(&asXACML, "show-xacml", false, "as XACML 3.0 documents, bans first, filters not applied")
 	f.StringVar(&filter.Resource, "resource", "", "only resources of exactly this value")
 	f.StringVar(&filter.Action, "action", "", "only actions of exactly this value")
 	return cmd
@@ -55,7 +60,10 @@ type policiesOf struct {
 	Bans  []change.Ban  `json:"bans"`
 }
 
-func (a *app) runListPolicies(cmd *cobra.Command, aliases []string, all bool, filter api.Listing) error {
+// shower prints what one PAP holds.
+type shower func(heading, alias string, l api.Listing) error
+
+func (a *app) runListPolicies(cmd *cobra.Command, aliases []string, all bool, filter api.Listing, show shower) error {
 	client, err := a.client()
 	if err != nil {
 		return err
@@ -83,7 +91,7 @@ func (a *app) runListPolicies(cmd *cobra.Command, aliases []string, all bool, fi
 		}
 		listed = append(listed, policiesOf{alias, filter.Units, filter.Bans})
 		if a.output == "text" {
-			if err := a.listing(heading(paps, alias), filter); err != nil {
+			if err := show(heading(paps, alias), alias, filter); err != nil {
 				return err
 			}
 		}

@@ -88,30 +88,11 @@ func permitOverrides(c *container, f *frame, side views) outcome {
 	return overrides(c, f, side, authz.Permit, authz.Deny)
 }
 
-// overrides returns at the first child of the stronger effect; duties are those
-// of the children evaluated until then whose decision it is.
+// overrides is what the two have in common.
 func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect) outcome {
-	mark := len(f.duties)
-	t := tally{first: notApplicable}
-	for it := c.children.candidates(f); ; {
-		ch := it.next(f)
-		if ch == nil {
-			break
-		}
-		from := len(f.duties)
-		o := ch.eval(f, side)
-		switch o.decision {
-		case stronger:
-			it.close(f)
-			f.keepFrom(mark, from)
-			return o
-		case weaker:
-			if t.first.decision == authz.NotApplicable {
-				t.first = o
-			}
-		case authz.Indeterminate:
-			t.add(o)
-		}
+	t, o, overridden := gather(c, f, side, stronger, weaker)
+	if overridden {
+		return o
 	}
 	strong, weak := extentOf(stronger), extentOf(weaker)
 	switch {
@@ -125,6 +106,33 @@ func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect
 		return t.uncertain(weak)
 	}
 	return notApplicable
+}
+
+// gather evaluates the children until one has the stronger effect, which is
+// then the outcome, or tells what there was otherwise. The duties it leaves are
+// those of the children evaluated until then whose decision it is.
+func gather(c *container, f *frame, side views, stronger, weaker authz.Effect) (t tally, o outcome, overridden bool) {
+	mark := len(f.duties)
+	t.first = notApplicable
+	for it := c.children.candidates(f); ; {
+		ch := it.next(f)
+		if ch == nil {
+			return t, outcome{}, false
+		}
+		from := len(f.duties)
+		switch o = ch.eval(f, side); o.decision {
+		case stronger:
+			it.close(f)
+			f.keepFrom(mark, from)
+			return t, o, true
+		case weaker:
+			if t.first.decision == authz.NotApplicable {
+				t.first = o
+			}
+		case authz.Indeterminate:
+			t.add(o)
+		}
+	}
 }
 
 // denyUnlessPermit is C.10: never anything but Permit and Deny.

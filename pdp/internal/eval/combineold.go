@@ -16,27 +16,9 @@ func oldPermitOverridesOfRules(c *container, f *frame, side views) outcome {
 }
 
 func oldOverridesOfRules(c *container, f *frame, side views, stronger, weaker authz.Effect) outcome {
-	mark := len(f.duties)
-	t := tally{first: notApplicable}
-	for it := c.children.candidates(f); ; {
-		ch := it.next(f)
-		if ch == nil {
-			break
-		}
-		from := len(f.duties)
-		o := ch.eval(f, side)
-		switch o.decision {
-		case stronger:
-			it.close(f)
-			f.keepFrom(mark, from)
-			return o
-		case weaker:
-			if t.first.decision == authz.NotApplicable {
-				t.first = o
-			}
-		case authz.Indeterminate:
-			t.add(o)
-		}
+	t, o, overridden := gather(c, f, side, stronger, weaker)
+	if overridden {
+		return o
 	}
 	switch strong := extentOf(stronger); {
 	case t.extent&strong != 0:
@@ -81,27 +63,9 @@ func oldDenyOverridesOfPolicies(c *container, f *frame, side views) outcome {
 
 // oldPermitOverridesOfPolicies lets a Deny beat any Indeterminate.
 func oldPermitOverridesOfPolicies(c *container, f *frame, side views) outcome {
-	mark := len(f.duties)
-	t := tally{first: notApplicable}
-	for it := c.children.candidates(f); ; {
-		ch := it.next(f)
-		if ch == nil {
-			break
-		}
-		from := len(f.duties)
-		o := ch.eval(f, side)
-		switch o.decision {
-		case authz.Permit:
-			it.close(f)
-			f.keepFrom(mark, from)
-			return o
-		case authz.Deny:
-			if t.first.decision == authz.NotApplicable {
-				t.first = o
-			}
-		case authz.Indeterminate:
-			t.add(o)
-		}
+	t, o, overridden := gather(c, f, side, authz.Permit, authz.Deny)
+	if overridden {
+		return o
 	}
 	switch {
 	case t.first.decision == authz.Deny:

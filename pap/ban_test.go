@@ -35,6 +35,37 @@ func TestBanIsOneRevision(t *testing.T) {
 	require.Equal(t, `ban subject="/DC=org/CN=Eve"`, history[0].Summary)
 }
 
+// ⚿ A ban that is put again never refuses less: neither for a shorter time, nor
+// without the links of the person where it followed them.
+func TestBanPutAgainOnlyWidens(t *testing.T) {
+	hour, day := noon.Add(time.Hour), noon.Add(24*time.Hour)
+	for _, c := range []struct {
+		name            string
+		before, put, is change.Ban
+	}{
+		{"alone after following", change.Ban{}, change.Ban{Alone: true}, change.Ban{}},
+		{"following after alone", change.Ban{Alone: true}, change.Ban{}, change.Ban{}},
+		{"following, and shorter", change.Ban{Alone: true, Until: day}, change.Ban{Until: hour}, change.Ban{Until: day}},
+		{"alone, and longer", change.Ban{Until: hour}, change.Ban{Alone: true, Until: day}, change.Ban{Until: day}},
+		{"alone for ever, following for an hour", change.Ban{Alone: true}, change.Ban{Until: hour}, change.Ban{}},
+		{"alone again", change.Ban{Alone: true}, change.Ban{Alone: true}, change.Ban{Alone: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			c.before.Names, c.put.Names = dn("/CN=Eve").Names, dn("/cn=eve").Names
+			ok(t)(s.Ban(bg, by("Alice"), "default", c.before))
+			again := ok(t)(s.Ban(bg, by("Alice"), "default", c.put))
+			bans, err := s.Bans(bg, "default")
+			require.NoError(t, err)
+			require.Len(t, bans, 1)
+			require.Equal(t, c.is.Alone, bans[0].Alone)
+			require.Equal(t, c.is.Until, bans[0].Until)
+			same := c.before.Alone == c.is.Alone && c.before.Until.Equal(c.is.Until)
+			require.Equal(t, !same, again.Changed)
+		})
+	}
+}
+
 // ⚿ A ban in another spelling is the same ban, so lifting one of two spellings
 // leaves none behind, and a list loaded twice changes nothing.
 func TestBanIsIdempotent(t *testing.T) {

@@ -22,7 +22,8 @@ const maxText = 4 << 10
 
 // Ban puts bans into a PAP, all or none. A ban whose names, resource and action
 // are there already, in whatever spelling, stays as it is, unless the new one
-// lasts longer and then replaces it. ID, Author and Time of the bans are set.
+// refuses more: it lasts longer, or follows the links of a person, and then
+// replaces it. ID, Author and Time of the bans are set.
 func (s *Service) Ban(ctx context.Context, r change.Request, pap string, bans ...change.Ban) (change.Result, error) {
 	return s.change(ctx, r, "ban", []any{pap, bans}, func(d *draft) error {
 		if err := d.mustPAP(pap, false); err != nil {
@@ -48,9 +49,11 @@ func (d *draft) ban(pap string, b change.Ban) error {
 	}
 	b.Author, b.Time, b.Until = d.author.Name, d.now, b.Until.UTC()
 	d.result.IDs = append(d.result.IDs, b.ID)
-	if before, ok := d.get(spaceBans, pap+"/"+b.ID); ok && !outlasts(b, *before.Ban) {
-		d.result.Already = append(d.result.Already, b.ID)
-		return nil
+	if before, ok := d.get(spaceBans, pap+"/"+b.ID); ok {
+		if b = atLeast(b, *before.Ban); !outlasts(b, *before.Ban) && b.Alone == before.Ban.Alone {
+			d.result.Already = append(d.result.Already, b.ID)
+			return nil
+		}
 	}
 	d.put(change.Edit{Ban: &b})
 	return nil
@@ -60,6 +63,14 @@ func (d *draft) ban(pap string, b change.Ban) error {
 // so prolong a ban, and never cut it short.
 func outlasts(a, b change.Ban) bool {
 	return !b.Until.IsZero() && (a.Until.IsZero() || a.Until.After(b.Until))
+}
+
+// atLeast widens a to what b refuses: a ban put again never refuses less.
+func atLeast(a, b change.Ban) change.Ban {
+	if a.Alone = a.Alone && b.Alone; outlasts(b, a) {
+		a.Until = b.Until
+	}
+	return a
 }
 
 // Unban lifts bans of a PAP, each named by its ID or by its names, resource and

@@ -4,43 +4,74 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/gatehouse-authz/gatehouse/policies/source"
 )
 
 // PutPersons adds or replaces persons; one without an ID gets one.
 func (s *Service) PutPersons(ctx context.Context, r change.Request, persons ...change.Person) (change.Result, error) {
-	return s.change(ctx, r, fmt.Sprintf("put %d persons", len(persons)), persons, func(d *draft) error {
-		for _, p := range persons {
-			for _, link := range p.Links {
-				if _, err := nameKey(link); err != nil {
-					return err
-				}
-			}
-			if p.ID == "" {
-				p.ID = newID()
-			}
-			if err := mustFit(p.ID); err != nil {
-				return err
-			}
-			d.put(change.Edit{Person: &p})
-			d.result.IDs = append(d.result.IDs, p.ID)
-		}
-		return nil
-	})
+	return s.ChangePersons(ctx, r, persons, nil)
 }
 
 // RemovePersons removes persons by their ids.
 func (s *Service) RemovePersons(ctx context.Context, r change.Request, ids ...string) (change.Result, error) {
-	return s.change(ctx, r, fmt.Sprintf("remove %d persons", len(ids)), ids, func(d *draft) error {
-		for _, id := range ids {
+	return s.ChangePersons(ctx, r, nil, ids)
+}
+
+// ChangePersons removes some persons and puts others as one change. The ids of
+// the result are those put, then those removed.
+func (s *Service) ChangePersons(ctx context.Context, r change.Request, put []change.Person, remove []string) (change.Result, error) {
+	return s.change(ctx, r, describePersons(put, remove), []any{put, remove}, func(d *draft) error {
+		for _, id := range remove {
 			if id == "" || len(id) > maxID || !d.remove(change.Edit{Person: &change.Person{ID: id}}) {
 				return fmt.Errorf("person %q %w", id, change.ErrNotFound)
 			}
 		}
-		d.result.IDs = ids
+		for _, p := range put {
+			if err := d.putPerson(p); err != nil {
+				return err
+			}
+		}
+		d.result.IDs = append(d.result.IDs, remove...)
 		return nil
 	})
+}
+
+// describePersons is the line of history.
+func describePersons(put []change.Person, remove []string) string {
+	var parts []string
+	if len(put) > 0 || len(remove) == 0 {
+		parts = append(parts, fmt.Sprintf("put %d persons", len(put)))
+	}
+	if len(remove) > 0 {
+		parts = append(parts, fmt.Sprintf("remove %d persons", len(remove)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (d *draft) putPerson(p change.Person) error {
+	for _, link := range p.Links {
+		if _, err := nameKey(link); err != nil {
+			return err
+		}
+	}
+	if err := source.CheckPerson(p); err != nil {
+		return fmt.Errorf("%w: person %q: %w", change.ErrInvalid, p.ID, err)
+	}
+	if len(p.Comment) > maxText || len(p.Imported) > maxText {
+		return fmt.Errorf("%w: person %q: comment and file name take at most %d bytes", change.ErrInvalid, p.ID, maxText)
+	}
+	if p.ID == "" {
+		p.ID = newID()
+	}
+	if err := mustFit(p.ID); err != nil {
+		return err
+	}
+	d.put(change.Edit{Person: &p})
+	d.result.IDs = append(d.result.IDs, p.ID)
+	return nil
 }
 
 // Persons returns all persons by their ids.

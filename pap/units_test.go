@@ -352,4 +352,36 @@ func TestRowsAndPersons(t *testing.T) {
 	require.ErrorIs(t, err, change.ErrNotFound)
 }
 
+// Persons come and go in one change, and half a link is refused: no ban would
+// follow it.
+func TestPersons(t *testing.T) {
+	s := newSite(t)
+	names := func(pairs ...string) (all []change.Name) {
+		for i := 0; i < len(pairs); i += 2 {
+			all = append(all, change.Name{Attribute: pairs[i], Value: pairs[i+1]})
+		}
+		return all
+	}
+	ok(t)(s.PutPersons(bg, by("Alice"), change.Person{ID: "old", Links: names("account", "eve")}))
+	before, err := s.Revision(bg)
+	require.NoError(t, err)
+	for why, links := range map[string][]change.Name{
+		"without oidc-issuer next to it": names("oidc-subject", "4f1b"),
+		"without subject next to it":     names("account", "x", "subject-issuer", "/CN=CA"),
+		"does not name one person":       names("vo", "atlas"),
+		"is empty":                       names("account", " "),
+	} {
+		_, err := s.ChangePersons(bg, by("Alice"), []change.Person{{ID: "new", Links: links}}, []string{"old"})
+		require.ErrorIs(t, err, change.ErrInvalid)
+		require.ErrorContains(t, err, why)
+	}
+	result := ok(t)(s.ChangePersons(bg, by("Alice"), []change.Person{{ID: "new", Links: names("account", "eve")}}, []string{"old"}))
+	require.Equal(t, []string{"new", "old"}, result.IDs)
+	require.Equal(t, before.Number+1, result.Revision.Number, "one revision, and none of those refused")
+	persons, err := s.Persons(bg)
+	require.NoError(t, err)
+	require.Len(t, persons, 1)
+	require.Equal(t, "new", persons[0].ID)
+}
+
 var _ pap.Source = (*pap.Service)(nil)

@@ -118,7 +118,12 @@ func (c *Client) PAPs(ctx context.Context) ([]change.PAP, error) {
 
 // PutPersons implements Service.
 func (c *Client) PutPersons(ctx context.Context, r change.Request, persons ...change.Person) (change.Result, error) {
-	return c.change(ctx, r, message{method: http.MethodPost, path: []string{"persons"}}, personsBody{persons})
+	return c.ChangePersons(ctx, r, persons, nil)
+}
+
+// ChangePersons implements Service.
+func (c *Client) ChangePersons(ctx context.Context, r change.Request, put []change.Person, remove []string) (change.Result, error) {
+	return c.change(ctx, r, message{method: http.MethodPost, path: []string{"persons"}}, personsBody{put, remove})
 }
 
 // RemovePersons implements Service.

@@ -27,7 +27,7 @@
 //	DELETE paps/{alias}                config-write
 //	PUT    order                       config-write  {"aliases":[…]}
 //	GET    persons                     policy-read
-//	POST   persons                     policy-write  {"persons":[…]}
+//	POST   persons                     policy-write  {"persons":[…],"remove":["id"…]}
 //	DELETE persons/{id}                policy-write  more with ?id=…&id=…
 //	GET    attributes                  policy-read   the site's own
 //	POST   attributes                  policy-write  {"attributes":[…]}

@@ -199,7 +199,7 @@ func order(c *call) (any, error) {
 
 func listPersons(c *call) (any, error) {
 	persons, err := c.o.Service.Persons(c.r.Context())
-	return personsBody{persons}, err
+	return personsBody{Persons: persons}, err
 }
 
 func putPersons(c *call) (any, error) {
@@ -207,7 +207,7 @@ func putPersons(c *call) (any, error) {
 	if err := c.body(MaxPolicyBody, &body); err != nil {
 		return nil, err
 	}
-	return c.o.Service.PutPersons(c.r.Context(), c.request, body.Persons...)
+	return c.o.Service.ChangePersons(c.r.Context(), c.request, body.Persons, body.Remove)
 }
 
 func removePersons(c *call) (any, error) {

@@ -45,6 +45,7 @@ type Keeper interface {
 	PAPs(ctx context.Context) ([]change.PAP, error)
 	PutPersons(ctx context.Context, r change.Request, persons ...change.Person) (change.Result, error)
 	RemovePersons(ctx context.Context, r change.Request, ids ...string) (change.Result, error)
+	ChangePersons(ctx context.Context, r change.Request, put []change.Person, remove []string) (change.Result, error)
 	Persons(ctx context.Context) ([]change.Person, error)
 	PutRows(ctx context.Context, r change.Request, rows ...change.Row) (change.Result, error)
 	RemoveRows(ctx context.Context, r change.Request, names ...string) (change.Result, error)

@@ -40,6 +40,7 @@ type (
 	}
 	personsBody struct {
 		Persons []change.Person `json:"persons"`
+		Remove  []string        `json:"remove,omitempty"` // ids, in a change only
 	}
 	rowsBody struct {
 		Attributes []change.Row `json:"attributes"`

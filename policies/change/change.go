@@ -98,6 +98,9 @@ type Ban struct {
 	Reason   string    `json:"reason,omitempty"`
 	Ticket   string    `json:"ticket,omitempty"`
 	Private  bool      `json:"private,omitempty"` // not handed to other PAPs
+	// Alone refuses what the names say and no other identity of the same
+	// person: the ban does not follow links (DECISIONS 14).
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Row adds a site's own attribute to the names that SPL knows.

@@ -14,7 +14,8 @@ import (
 // of its readings, whatever the type and standing of the request's value. Its
 // place is the alias of its PAP: two PAPs may ban the same person under the same
 // id, and lifting the one must not lift the other. Made from records it follows
-// the links of persons: it refuses all identities of whom it names.
+// the links of persons: it refuses all identities of whom it names, unless the
+// ban is to stand alone.
 func Ban(b change.Ban) (*policies.Rule, error) { return newMaker(nil).ban(b) }
 
 // banned is what most bans need, in one piece of memory: there may be a million.
@@ -38,7 +39,7 @@ func (m *maker) ban(b change.Ban) (*policies.Rule, error) {
 		return rule, fmt.Errorf("ban %s names nobody: it would refuse everybody", b.ID)
 	}
 	names := b.Names
-	if len(m.persons()) > 0 {
+	if !b.Alone && len(m.persons()) > 0 {
 		who, rest := whom(b.Names)
 		if others := m.persons().also(who); len(others) > 0 {
 			anyOf, err := m.anyIdentity(append([]identity{who}, others...))

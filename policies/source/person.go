@@ -173,7 +173,7 @@ func (m *maker) personEdits(differences []change.Difference) []policies.Edit {
 			continue
 		}
 		for b := range m.records.Bans(p.Alias) {
-			if i, _ := whom(b.Names); i != nil && touched[i.key()] {
+			if i, _ := whom(b.Names); i != nil && !b.Alone && touched[i.key()] {
 				rule, err := m.ban(b)
 				m.note(err)
 				edits = append(edits, policies.PutRule(rule, policies.BansID))

@@ -248,6 +248,47 @@ func TestBanFollowsLinks(t *testing.T) {
 	require.Empty(t, step(3, person("p2", "account=eve")).Edits, "nobody banned")
 }
 
+// A ban that is to stand alone does not follow, whatever is linked later.
+func TestBanAlone(t *testing.T) {
+	var c source.Copy
+	b := ban("default", "b", "/O=Grid/CN=Ada")
+	b.Ban.Alone = true
+	u, err := c.Apply(whole(pap("default", "V", true), person("p1", "subject=/O=Grid/CN=Ada", "account=ada"), b))
+	require.NoError(t, err)
+	require.Equal(t, []string{"/O=Grid/CN=Ada"}, refused(t, u.Base))
+	next, err := c.Apply(change.Set{From: at(1), To: at(2), Edits: []change.Edit{person("p1", "subject=/O=Grid/CN=Ada", "account=eve")}})
+	require.NoError(t, err)
+	require.Empty(t, next.Edits)
+}
+
+func TestWho(t *testing.T) {
+	one, two := person("p1", "subject=/O=Grid/CN=Ada", "subject-issuer=/CN=CA", "account=ada"), person("p2", "oidc-issuer=https://iam/", "oidc-subject=42")
+	who := source.NewWho(slices.Values([]change.Person{*one.Person, *two.Person}))
+	for name, c := range map[string]struct{ links, owner string }{
+		"spelling":       {"subject=CN=ada,O=Grid", "p1"},
+		"same CA":        {"subject=CN=ada,O=Grid;subject-issuer=/cn=ca", "p1"},
+		"other CA":       {"subject=CN=ada,O=Grid;subject-issuer=/CN=Other", ""},
+		"account":        {"subject=/CN=x;account=ada", "p1"},
+		"token":          {"oidc-issuer=HTTPS://iam;oidc-subject=42", "p2"},
+		"another's":      {"oidc-issuer=https://iam;oidc-subject=43", ""},
+		"half a token":   {"oidc-issuer=https://iam", ""},
+		"nobody":         {"subject=/CN=x", ""},
+		"without a link": {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := person("p3")
+			if c.links != "" {
+				p = person("p3", strings.Split(c.links, ";")...)
+			}
+			id, _, found := who.Other(*p.Person)
+			require.Equal(t, c.owner, id)
+			require.Equal(t, c.owner != "", found)
+		})
+	}
+	_, _, found := who.Other(*one.Person)
+	require.False(t, found, "one's own identities are nobody else's")
+}
+
 // Two people of one name under different CAs are two people.
 func TestBanTellsIssuersApart(t *testing.T) {
 	var c source.Copy

@@ -17,10 +17,11 @@
 // made when the store is created: equal numbers of two lineages mean nothing to
 // each other.
 //
-// Back ends: store/bolt (one file, one machine) and store/mem (tests). Each
-// passes storetest. The contract asks for nothing that etcd v3 could not give:
-// writes are buffered until the function returns, reads are gets and ordered
-// scans of a prefix, and the function may be run again after a conflict.
+// Back ends: store/bolt (one file, one machine), store/etcd (several machines)
+// and store/mem (tests). Each passes storetest. The contract asks for nothing
+// that etcd v3 could not give: writes are buffered until the function returns,
+// reads are gets and ordered scans of a prefix, and the function may be run
+// again after a conflict.
 package store
 
 import (
@@ -49,6 +50,11 @@ var (
 	// again; it goes on answering View. The failed update, never acknowledged,
 	// may show in those answers.
 	ErrBroken = errors.New("store takes no more updates until it is opened again")
+	// ErrInDoubt: the store is on other machines, and they ceased to answer in
+	// the middle of a commit. The update was made or will be, wholly, or never
+	// will: nobody can say which. Look before trying again. The store itself
+	// goes on.
+	ErrInDoubt = errors.New("nobody knows whether the update was made")
 	// ErrInUse: another process holds the store.
 	ErrInUse = errors.New("store is in use by another process")
 	// ErrNewer: a newer Gatehouse wrote this store.

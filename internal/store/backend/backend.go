@@ -52,6 +52,15 @@ func (r *Reader) End() error {
 	return r.err
 }
 
+// Outcome ends the transaction after its function returned err. It prefers the
+// transaction's own error, of which the function's is as a rule a consequence.
+func (r *Reader) Outcome(err error) error {
+	if own := r.End(); own != nil {
+		return own
+	}
+	return err
+}
+
 // Lineage implements store.ReadTx.
 func (r *Reader) Lineage() store.Lineage { r.mustLive(); return r.state.Lineage() }
 

@@ -55,7 +55,7 @@ func (s *Store) View(ctx context.Context, fn func(store.ReadTx) error) error {
 		return fmt.Errorf("read %s: %w", s.path, err)
 	}
 	reader := backend.NewReader(ctx, current)
-	return first(fn(reader), reader)
+	return reader.Outcome(fn(reader))
 }
 
 // Update implements store.Store.
@@ -103,13 +103,4 @@ func (s *Store) enter(ctx context.Context) error {
 		return store.ErrClosed
 	}
 	return nil
-}
-
-// first ends the transaction and prefers its own error to that of the function,
-// which is as a rule a consequence.
-func first(err error, tx *backend.Reader) error {
-	if own := tx.End(); own != nil {
-		return own
-	}
-	return err
 }

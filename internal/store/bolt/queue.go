@@ -86,7 +86,7 @@ func (q *queue) one(ctx context.Context, s *Store, fn func(store.WriteTx) error)
 		return 0, nil, fmt.Errorf("write %s: %w", s.path, err)
 	}
 	writer := backend.NewWriter(ctx, current)
-	if err := first(fn(writer), &writer.Reader); err != nil {
+	if err := writer.Outcome(fn(writer)); err != nil {
 		return 0, nil, err
 	}
 	g := q.group

@@ -40,7 +40,7 @@ func (s *Store) View(ctx context.Context, fn func(store.ReadTx) error) error {
 		return err
 	}
 	reader := backend.NewReader(ctx, current)
-	return first(fn(reader), reader)
+	return reader.Outcome(fn(reader))
 }
 
 // Update implements store.Store.
@@ -52,7 +52,7 @@ func (s *Store) Update(ctx context.Context, fn func(store.WriteTx) error) (uint6
 		return 0, err
 	}
 	writer := backend.NewWriter(ctx, current)
-	if err := first(fn(writer), &writer.Reader); err != nil {
+	if err := writer.Outcome(fn(writer)); err != nil {
 		return 0, err
 	}
 	return s.install(current.with(writer))
@@ -90,15 +90,6 @@ func (s *Store) install(next *state) (uint64, error) {
 	s.state = next
 	s.bell.Ring(next.Revision())
 	return next.Revision(), nil
-}
-
-// first ends the transaction and prefers its own error to that of the function,
-// which is as a rule a consequence.
-func first(err error, tx *backend.Reader) error {
-	if own := tx.End(); own != nil {
-		return own
-	}
-	return err
 }
 
 // state is immutable: tables and journal are replaced or grown, never changed.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 )
 
@@ -21,6 +22,7 @@ type Anchors struct {
 	intermediates *x509.CertPool
 	authorities   map[string]*authority // by subject and key
 	count         int
+	troubles      []follow.Trouble
 }
 
 // authority is what the files say about one CA key.
@@ -53,21 +55,23 @@ func caKey(c *x509.Certificate) string {
 	return string(c.RawSubject) + "\x00" + string(c.RawSubjectPublicKeyInfo)
 }
 
-func assemble(files map[string]*file, policy CRLPolicy) *Anchors {
-	a := &Anchors{policy: policy, roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), authorities: map[string]*authority{}}
+func (o *Options) assemble(all files) *Anchors {
+	a := &Anchors{policy: o.CRLs, roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), authorities: map[string]*authority{}, troubles: all.Troubles()}
 	bases := map[string][]*authority{}
-	for _, f := range files {
-		for _, c := range f.certs {
+	for path, f := range all {
+		for _, c := range f.Content.certs {
 			if isCA(c) {
-				bases[f.base] = append(bases[f.base], a.add(c))
+				_, base := o.kindOf(path)
+				bases[base] = append(bases[base], a.add(c))
 			}
 		}
 	}
-	for _, f := range files {
-		for _, one := range bases[f.base] {
-			one.join(f)
+	for path, f := range all {
+		kind, base := o.kindOf(path)
+		for _, one := range bases[base] {
+			one.join(kind, f)
 		}
-		for _, list := range f.crls {
+		for _, list := range f.Content.crls {
 			for _, one := range a.authorities {
 				one.take(list)
 			}
@@ -76,6 +80,9 @@ func assemble(files map[string]*file, policy CRLPolicy) *Anchors {
 	a.count = len(a.authorities)
 	return a
 }
+
+// Troubles returns the files whose newest content is not in force, by path.
+func (a *Anchors) Troubles() []follow.Trouble { return a.troubles }
 
 func (a *Anchors) add(c *x509.Certificate) *authority {
 	if bytes.Equal(c.RawSubject, c.RawIssuer) {
@@ -99,17 +106,17 @@ func newAuthority(c *x509.Certificate) *authority {
 }
 
 // join takes from a file what belongs to the CA of its base name.
-func (one *authority) join(f *file) {
-	switch f.kind {
+func (one *authority) join(k kind, f *file) {
+	switch k {
 	case kindPolicy, kindNamespaces:
-		if f.policy != nil {
-			one.policies = append(one.policies, f.policy)
-		} else if f.err != nil {
-			one.policyError = fmt.Errorf("%s: %w", f.path, f.err)
+		if f.Content.policy != nil {
+			one.policies = append(one.policies, f.Content.policy)
+		} else if f.Err != nil {
+			one.policyError = fmt.Errorf("%s: %w", f.Path, f.Err)
 		}
 	case kindCRL:
-		if f.err != nil && len(f.crls) == 0 {
-			one.crlError = fmt.Errorf("%s: %w", f.path, f.err)
+		if f.Err != nil && len(f.Content.crls) == 0 {
+			one.crlError = fmt.Errorf("%s: %w", f.Path, f.Err)
 		}
 	}
 }

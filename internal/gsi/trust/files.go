@@ -9,32 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-	"syscall"
-	"time"
 
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/guard"
 )
-
-// stamp tells one content of a file from the next without reading it.
-type stamp struct {
-	size     int64
-	modified time.Time
-	inode    uint64
-	device   uint64
-}
-
-func stampOf(path string) (stamp, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return stamp{}, err
-	}
-	s := stamp{size: info.Size(), modified: info.ModTime()}
-	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.inode, s.device = sys.Ino, uint64(sys.Dev) //nolint:unconvert // narrower on some systems
-	}
-	return s, nil
-}
 
 // kind is what a file of a trust directory holds, by its name.
 type kind int
@@ -60,7 +40,10 @@ var suffixes = []struct {
 
 // kindOf returns what a file holds and its base name, which joins the files of
 // one CA.
-func kindOf(path string) (kind, string) {
+func (o *Options) kindOf(path string) (kind, string) {
+	if slices.Contains(o.Files, path) {
+		return kindMixed, path
+	}
 	name := filepath.Base(path)
 	for _, s := range suffixes {
 		if at := s.name.FindStringIndex(name); at != nil {
@@ -70,70 +53,65 @@ func kindOf(path string) (kind, string) {
 	return kindNone, name
 }
 
-// file is one file as last read.
-type file struct {
-	path   string
-	base   string
-	kind   kind
-	stamp  stamp
+// content is what one file holds.
+type content struct {
 	certs  []*x509.Certificate
 	crls   []*crl
 	policy policy
-	// rejected holds lists that no CA here has signed: its CA may yet come.
+	// rejected holds newer lists that no CA here has signed: its CA may yet
+	// come.
 	rejected []*crl
-	// err says why the newest content is not in force. What is above it is
-	// then the content before, or nothing.
-	err error
 }
 
-// parse reads the file's content into f.
-func (f *file) parse() error {
-	content, err := guard.ReadFile(f.path)
+type (
+	file  = follow.File[content]
+	files = follow.Files[content]
+)
+
+// read reads one file.
+func (o *Options) read(path string) (c content, err error) {
+	text, err := guard.ReadFile(path)
 	if err != nil {
-		return err
+		return c, err
 	}
-	switch f.kind {
-	case kindPolicy:
-		p, err := parsePolicy(content)
-		f.policy = p
-		return err
-	case kindNamespaces:
-		p, err := parseNamespaces(content)
-		f.policy = p
-		return err
-	case kindCRL:
-		if !bytes.Contains(content, []byte("-----BEGIN")) {
-			list, err := parseCRL(content)
-			f.crls = []*crl{list}
-			return err
-		}
+	switch kind, _ := o.kindOf(path); {
+	case kind == kindPolicy:
+		c.policy, err = parsePolicy(text)
+	case kind == kindNamespaces:
+		c.policy, err = parseNamespaces(text)
+	case kind == kindCRL && !bytes.Contains(text, []byte("-----BEGIN")):
+		var list *crl
+		list, err = parseCRL(text)
+		c.crls = []*crl{list}
+	default:
+		err = c.readPEM(text, kind)
 	}
-	return f.parsePEM(content)
+	return c, err
 }
 
-func (f *file) parsePEM(content []byte) error {
+func (c *content) readPEM(text []byte, k kind) error {
 	for {
-		block, rest := pem.Decode(content)
+		block, rest := pem.Decode(text)
 		if block == nil {
 			break
 		}
-		content = rest
+		text = rest
 		switch {
-		case strings.HasSuffix(block.Type, "CERTIFICATE") && f.kind != kindCRL:
+		case strings.HasSuffix(block.Type, "CERTIFICATE") && k != kindCRL:
 			cert, err := x509.ParseCertificate(block.Bytes)
 			if err != nil {
 				return err
 			}
-			f.certs = append(f.certs, cert)
-		case block.Type == "X509 CRL" && f.kind != kindCerts:
+			c.certs = append(c.certs, cert)
+		case block.Type == "X509 CRL" && k != kindCerts:
 			list, err := parseCRL(block.Bytes)
 			if err != nil {
 				return err
 			}
-			f.crls = append(f.crls, list)
+			c.crls = append(c.crls, list)
 		}
 	}
-	if len(f.certs)+len(f.crls) == 0 {
+	if len(c.certs)+len(c.crls) == 0 {
 		return errors.New("no certificate and no revocation list in PEM form")
 	}
 	return nil
@@ -148,9 +126,9 @@ func isCA(c *x509.Certificate) bool {
 	return c.Version < 3 && bytes.Equal(c.RawSubject, c.RawIssuer)
 }
 
-// list returns the paths to read, with their kinds.
-func (o *Options) list() ([]*file, error) {
-	var all []*file
+// list returns the paths to read.
+func (o *Options) list() ([]string, error) {
+	var all []string
 	if o.Dir != "" {
 		if err := guard.Dir(o.Dir); err != nil {
 			return nil, err
@@ -160,14 +138,12 @@ func (o *Options) list() ([]*file, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if k, base := kindOf(e.Name()); k != kindNone && !e.IsDir() {
-				all = append(all, &file{path: filepath.Join(o.Dir, e.Name()), base: base, kind: k})
+			if k, _ := o.kindOf(e.Name()); k != kindNone && !e.IsDir() {
+				all = append(all, filepath.Join(o.Dir, e.Name()))
 			}
 		}
 	}
-	for _, path := range o.Files {
-		all = append(all, &file{path: path, base: path, kind: kindMixed})
-	}
+	all = append(all, o.Files...)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("no certificates of CAs in %q", o.Dir)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 )
 
@@ -37,7 +38,7 @@ type Options struct {
 type Store struct {
 	options Options
 	mu      sync.Mutex // Reload, one at a time
-	files   map[string]*file
+	files   files
 	current atomic.Pointer[Anchors]
 }
 
@@ -54,7 +55,7 @@ func Open(o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{options: o, files: map[string]*file{}}
+	s := &Store{options: o}
 	if _, err := s.Reload(); err != nil {
 		return nil, fmt.Errorf("trusted CAs: %w", err)
 	}
@@ -66,10 +67,8 @@ func Open(o Options) (*Store, error) {
 
 func (s *Store) fileErrors() error {
 	var all []error
-	for path, f := range s.files {
-		if f.err != nil {
-			all = append(all, fmt.Errorf("%s: %w", path, f.err))
-		}
+	for _, t := range s.Current().Troubles() {
+		all = append(all, fmt.Errorf("%s: %w", t.Path, t.Err))
 	}
 	return errors.Join(all...)
 }
@@ -80,18 +79,7 @@ func (s *Store) Current() *Anchors { return s.current.Load() }
 
 // Follow reloads every so often until the context ends.
 func (s *Store) Follow(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if _, err := s.Reload(); err != nil {
-				s.options.Log.Error("trusted CAs are not reloaded; those in force stay", "error", err)
-			}
-		}
-	}
+	follow.Loop(ctx, every, s.Reload, s.options.Log.With(slog.String("what", "trusted CAs")))
 }
 
 // Reload reads the files that changed and reports whether anything did. On
@@ -99,107 +87,83 @@ func (s *Store) Follow(ctx context.Context, every time.Duration) {
 func (s *Store) Reload() (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	listed, err := s.options.list()
+	paths, err := s.options.list()
 	if err != nil {
 		return false, err
 	}
-	files := make(map[string]*file, len(listed))
-	for _, f := range listed {
-		old := s.files[f.path]
-		next, fresh := s.read(f, old)
-		files[f.path] = next
-		changed = changed || fresh || old == nil
-	}
-	changed = changed || len(files) != len(s.files)
+	after, changed := s.files.Refresh(paths, s.options.read)
 	if !changed && s.current.Load() != nil {
 		return false, nil
 	}
-	s.verifyLists(files)
-	s.files = files
-	s.current.Store(assemble(files, s.options.CRLs))
+	verifyLists(s.files, after)
+	s.files.Report(after, s.options.Log)
+	s.files = after
+	s.current.Store(s.options.assemble(after))
 	return true, nil
-}
-
-// read returns the file as it is now, or as it was if now is not readable.
-func (s *Store) read(f, old *file) (next *file, fresh bool) {
-	var err error
-	f.stamp, err = stampOf(f.path)
-	if old != nil && old.stamp == f.stamp {
-		return old, false
-	}
-	if err == nil {
-		err = f.parse()
-	}
-	if err == nil {
-		return f, true
-	}
-	s.options.Log.Warn("a file of trusted CAs is not taken; what it held before stays in force", "file", f.path, "error", err)
-	if old == nil {
-		return &file{path: f.path, base: f.base, kind: f.kind, stamp: f.stamp, err: err}, true
-	}
-	kept := *old
-	kept.stamp, kept.err = f.stamp, err
-	return &kept, true
 }
 
 // verifyLists checks each new list against the CAs, and puts back what a file
 // held before if its new list is not signed by its CA or is older.
-func (s *Store) verifyLists(files map[string]*file) {
+func verifyLists(before, after files) {
 	cas := map[string][]*x509.Certificate{}
-	for _, f := range files {
-		for _, c := range f.certs {
+	for _, f := range after {
+		for _, c := range f.Content.certs {
 			if isCA(c) {
 				cas[string(c.RawSubject)] = append(cas[string(c.RawSubject)], c)
 			}
 		}
 	}
-	for path, f := range files {
-		old := s.files[path]
-		lists := f.crls
-		if f == old {
-			lists = f.rejected
+	for path, f := range after {
+		old := before[path]
+		lists := f.Content.crls
+		if f == old || f.Err != nil {
+			lists = f.Content.rejected
 		}
 		if len(lists) == 0 {
 			continue
 		}
-		kept := *f
-		kept.crls, kept.rejected, kept.err = lists, nil, nil
+		next := *f
+		next.Content.crls, next.Content.rejected = lists, nil
+		next.Err, next.Known = nil, true
 		if err := acceptable(lists, old, cas); err != nil {
-			if f != old {
-				s.options.Log.Warn("a revocation list is not taken; the one before stays in force", "file", path, "error", err)
+			if f == old {
+				continue // still
 			}
-			kept.crls, kept.rejected, kept.err = nil, lists, err
+			next.Content.crls, next.Content.rejected, next.Err, next.Known = nil, lists, err, false
 			if old != nil {
-				kept.crls = old.crls
+				next.Content.crls, next.Known = old.Content.crls, old.Known
 			}
 		}
-		files[path] = &kept
+		after[path] = &next
 	}
 }
 
 // acceptable checks new lists of a file: signed by a CA that is here, and not
-// older than what is in force.
+// older than what is in force of the same CA.
 func acceptable(lists []*crl, old *file, cas map[string][]*x509.Certificate) error {
-	if err := verifyAll(lists, cas); err != nil {
-		return err
-	}
-	if old != nil && len(old.crls) == 1 && lists[0].thisUpdate.Before(old.crls[0].thisUpdate) && verifyAll(old.crls, cas) == nil {
-		return fmt.Errorf("a list of %s, older than the one in force", lists[0].thisUpdate.Format(time.RFC3339))
+	for _, list := range lists {
+		ca, err := signer(list, cas)
+		if err != nil {
+			return err
+		}
+		if old == nil {
+			continue
+		}
+		for _, before := range old.Content.crls {
+			if list.thisUpdate.Before(before.thisUpdate) && before.signedBy(ca) == nil {
+				return fmt.Errorf("a list of %s, older than the one in force", list.thisUpdate.Format(time.RFC3339))
+			}
+		}
 	}
 	return nil
 }
 
-func verifyAll(lists []*crl, cas map[string][]*x509.Certificate) error {
-	for _, list := range lists {
-		err := fmt.Errorf("no CA %s here", name.Text(list.issuer))
-		for _, ca := range cas[string(list.issuer)] {
-			if err = list.signedBy(ca); err == nil {
-				break
-			}
-		}
-		if err != nil {
-			return err
+func signer(list *crl, cas map[string][]*x509.Certificate) (ca *x509.Certificate, err error) {
+	err = fmt.Errorf("no CA %s here", name.Text(list.issuer))
+	for _, ca = range cas[string(list.issuer)] {
+		if err = list.signedBy(ca); err == nil {
+			return ca, nil
 		}
 	}
-	return nil
+	return nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -216,6 +217,43 @@ func TestReloadKeepsWhatIsGood(t *testing.T) {
 	_, err = s.store.Reload()
 	require.NoError(t, err)
 	require.ErrorContains(t, s.verify(bob, time.Now()), "not among the trusted CAs", "a CA that is gone is forgotten")
+}
+
+// ⚿ Nor does an older list come back in a file of several, and what is not taken
+// is named.
+func TestOlderListAmongSeveral(t *testing.T) {
+	s := newSite(t, trust.Options{})
+	other, err := gridtest.NewCA("/DC=test/DC=other")
+	require.NoError(t, err)
+	require.NoError(t, gridtest.WriteTrust(s.dir, other))
+	require.NoError(t, os.Remove(s.file(t, ".r0")))
+	bundle := filepath.Join(s.dir, "all.crl")
+	put := func(ages ...time.Duration) {
+		var text []byte
+		for i, ca := range []*gridtest.CA{other, s.ca} {
+			der, err := ca.CRL(func(l *x509.RevocationList) { l.ThisUpdate = time.Now().Add(-ages[i]) })
+			require.NoError(t, err)
+			text = append(text, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})...)
+		}
+		require.NoError(t, gridtest.Replace(bundle, text, 0o644))
+		_, err := s.store.Reload()
+		require.NoError(t, err)
+	}
+	s.ca.Revoke(s.user)
+	put(3*time.Hour, 3*time.Hour)
+	require.ErrorContains(t, s.verify(s.user, time.Now()), "revoked")
+	require.Empty(t, s.store.Current().Troubles())
+	s.ca.Unrevoke()
+	put(time.Hour, 4*time.Hour)
+	require.ErrorContains(t, s.verify(s.user, time.Now()), "revoked")
+	troubles := s.store.Current().Troubles()
+	require.Len(t, troubles, 1)
+	require.Equal(t, bundle, troubles[0].Path)
+	require.True(t, troubles[0].Kept)
+	require.ErrorContains(t, troubles[0].Err, "older than the one in force")
+	put(time.Hour, time.Hour)
+	require.NoError(t, s.verify(s.user, time.Now()))
+	require.Empty(t, s.store.Current().Troubles())
 }
 
 // A list may arrive before its CA.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/guard"
 )
 
@@ -29,23 +30,19 @@ type Options struct {
 type Directory struct {
 	options Options
 	mu      sync.Mutex // Reload, one at a time
-	files   map[string]*file
+	files   files
 	current atomic.Pointer[Servers]
 }
 
-// file is one LSC file as last read.
-type file struct {
-	vo, host string
-	modified time.Time
-	size     int64
-	lsc      lsc // nil if it could never be read
-}
+type files = follow.Files[lsc]
 
 // Servers are the VOMS servers believed at one moment. It is immutable, so its
 // address tells one state from the next.
 type Servers struct {
 	known map[string]map[string]lsc // by VO, by lower-case host
 	hosts map[string]bool
+	// troubles are files whose newest content is not in force.
+	troubles []follow.Trouble
 }
 
 // Open reads the directory. It may be empty: then no attribute certificate
@@ -54,7 +51,7 @@ func Open(o Options) (*Directory, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Directory{options: o, files: map[string]*file{}}
+	d := &Directory{options: o}
 	if _, err := d.Reload(); err != nil {
 		return nil, err
 	}
@@ -67,18 +64,7 @@ func (d *Directory) Current() *Servers { return d.current.Load() }
 
 // Follow reloads every so often until the context ends.
 func (d *Directory) Follow(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if _, err := d.Reload(); err != nil {
-				d.options.Log.Error("the VOMS directory is not reloaded; what is in force stays", "error", err)
-			}
-		}
-	}
+	follow.Loop(ctx, every, d.Reload, d.options.Log.With(slog.String("what", "VOMS directory")))
 }
 
 // Reload reads the files that changed and reports whether anything did. A new
@@ -91,18 +77,13 @@ func (d *Directory) Reload() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("VOMS directory: %w", err)
 	}
-	files := make(map[string]*file, len(paths))
-	for _, path := range paths {
-		old := d.files[path]
-		if files[path] = d.read(path, old); files[path] != old {
-			changed = true
-		}
-	}
-	if !changed && len(files) == len(d.files) && d.current.Load() != nil {
+	after, changed := d.files.Refresh(paths, readLSC)
+	if !changed && d.current.Load() != nil {
 		return false, nil
 	}
-	d.files = files
-	d.current.Store(assemble(files, d.options.Hosts))
+	d.files.Report(after, d.options.Log)
+	d.files = after
+	d.current.Store(assemble(after, d.options.Hosts))
 	return true, nil
 }
 
@@ -135,27 +116,6 @@ func find(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// read returns the file as it is now, or old itself if it did not change.
-func (d *Directory) read(path string, old *file) *file {
-	next := &file{vo: filepath.Base(filepath.Dir(path)), host: strings.ToLower(strings.TrimSuffix(filepath.Base(path), extension))}
-	info, err := os.Stat(path)
-	if err == nil {
-		next.modified, next.size = info.ModTime(), info.Size()
-		if old != nil && old.modified.Equal(next.modified) && old.size == next.size {
-			return old
-		}
-		next.lsc, err = readLSC(path)
-	}
-	if err == nil {
-		return next
-	}
-	d.options.Log.Warn("an LSC file is not taken; what it held before stays in force", "file", path, "error", err)
-	if old != nil {
-		next.lsc = old.lsc
-	}
-	return next
-}
-
 func readLSC(path string) (lsc, error) {
 	text, err := guard.ReadFile(path)
 	if err != nil {
@@ -164,16 +124,17 @@ func readLSC(path string) (lsc, error) {
 	return parseLSC(string(text))
 }
 
-func assemble(files map[string]*file, hosts []string) *Servers {
-	s := &Servers{known: map[string]map[string]lsc{}, hosts: map[string]bool{}}
-	for _, f := range files {
-		if f.lsc == nil {
+func assemble(all files, hosts []string) *Servers {
+	s := &Servers{known: map[string]map[string]lsc{}, hosts: map[string]bool{}, troubles: all.Troubles()}
+	for path, f := range all {
+		if !f.Known {
 			continue
 		}
-		if s.known[f.vo] == nil {
-			s.known[f.vo] = map[string]lsc{}
+		vo, host := filepath.Base(filepath.Dir(path)), strings.ToLower(strings.TrimSuffix(filepath.Base(path), extension))
+		if s.known[vo] == nil {
+			s.known[vo] = map[string]lsc{}
 		}
-		s.known[f.vo][f.host] = f.lsc
+		s.known[vo][host] = f.Content
 	}
 	for _, h := range hosts {
 		s.hosts[strings.ToLower(h)] = true
@@ -183,3 +144,6 @@ func assemble(files map[string]*file, hosts []string) *Servers {
 
 // VOs returns how many virtual organizations have a server here.
 func (s *Servers) VOs() int { return len(s.known) }
+
+// Troubles returns the files whose newest content is not in force, by path.
+func (s *Servers) Troubles() []follow.Trouble { return s.troubles }

@@ -55,7 +55,8 @@ var importLaw = map[string][]string{
 	"pep":            {"authz"},
 	"pep/pip":        {"authz", "policies/profile", "internal/gsi/**", "internal/token", "internal/store"},
 	"pep/obligation": {"authz", "pep", "policies/profile", "internal/gsi/**", "internal/store"},
-	"pep/account":    {"authz", "policies/profile", "internal/gsi/**", "internal/store"},
+	"pep/account":    {"authz", "policies/profile", "internal/gsi/**", "internal/token", "pep/account/**"},
+	"pep/account/**": {"authz", "policies/profile", "internal/gsi/**", "internal/store"},
 
 	"pap":     {"authz", "policies/**", "internal/store"},
 	"pap/api": {"authz", "policies/**", "internal/xml", "internal/soap", "internal/saml"},

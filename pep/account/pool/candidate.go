@@ -1,0 +1,138 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/store"
+)
+
+const (
+	window     = 64          // free accounts that one look at the store takes along
+	asideFor   = time.Minute // until an unusable account is looked at again
+	waitCrowd  = 5 * time.Millisecond
+	waitAtMost = 10 * time.Second
+)
+
+// candidate claims a free account that the directory knows and the rules allow.
+// The claim is this process's own: see settle.
+func (p *Pools) candidate(ctx context.Context, pool string) (authz.Account, error) {
+	m := p.pools[pool]
+	waited := time.Duration(0)
+	for {
+		name, crowded, err := p.claim(ctx, pool, m)
+		if err != nil {
+			return authz.Account{}, err
+		}
+		if name == "" && (!crowded || waited > waitAtMost) {
+			return authz.Account{}, p.exhausted(pool)
+		}
+		if name == "" { // those that are being given away may come back
+			if err := sleep(ctx, waitCrowd); err != nil {
+				return authz.Account{}, err
+			}
+			waited += waitCrowd
+			continue
+		}
+		local, err := p.config.Directory.User(ctx, name)
+		if err == nil {
+			return local, nil
+		}
+		if ctx.Err() != nil {
+			m.unclaim(name)
+			return authz.Account{}, ctx.Err()
+		}
+		p.config.Log.Warn("an account of a pool cannot be used", "pool", pool, "account", name, "error", err)
+		m.putAside(name, p.config.Now().Add(asideFor))
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// claim takes the next free account. Without one it says whether some are
+// claimed by others in this process.
+func (p *Pools) claim(ctx context.Context, pool string, m *members) (name string, crowded bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.ready) == 0 {
+		if m.ready, err = p.look(ctx, pool, m); err != nil {
+			return "", false, err
+		}
+	}
+	if len(m.ready) == 0 {
+		return "", len(m.taken) > 0, nil
+	}
+	name, m.ready = m.ready[0], m.ready[1:]
+	m.taken[name] = true
+	return name, false, nil
+}
+
+// look finds free accounts, those first that have been free for longest. It
+// mixes them, so that processes that share a store seldom want the same.
+func (p *Pools) look(ctx context.Context, pool string, m *members) (names []string, err error) {
+	now := p.config.Now()
+	err = p.store.View(ctx, func(tx store.ReadTx) error {
+		names = names[:0]
+		for key := range tx.Scan(free, pool+"\x00", "") {
+			name, ok := freeAccount(pool, key)
+			if !ok || m.taken[name] || p.pool[name] != pool || now.Before(m.aside[name]) {
+				continue
+			}
+			if names = append(names, name); len(names) == window {
+				break
+			}
+		}
+		return nil
+	})
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names, err
+}
+
+// settle ends a claim. An account that was not given away after all, since the
+// key had a lease by then, is the next to be given.
+func (p *Pools) settle(pool, name string, l Lease, err error) {
+	m := p.pools[pool]
+	switch {
+	case errors.Is(err, errSameUID):
+		p.config.Log.Warn("an account of a pool cannot be used", "pool", pool, "account", name, "error", err)
+		m.putAside(name, p.config.Now().Add(asideFor))
+	case err == nil && l.Account != name:
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.taken, name)
+		m.ready = slices.Insert(m.ready, 0, name)
+	case errors.Is(err, errTaken): // others are ahead of us: look anew
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.taken, name)
+		m.ready = nil
+	default:
+		m.unclaim(name)
+	}
+}
+
+func (m *members) unclaim(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.taken, name)
+}
+
+func (m *members) putAside(name string, until time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.taken, name)
+	m.aside[name] = until
+}

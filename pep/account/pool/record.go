@@ -1,0 +1,191 @@
+package pool
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// Records are binary: a look-up is on the way of every request. A record is a
+// version byte, then its fields in order; strings and lists have their length
+// before them, times are nanoseconds since 1970 (zero for none).
+const recordVersion = 1
+
+var errRecord = errors.New("the record is damaged, or written by a newer program")
+
+type encoder []byte
+
+func newEncoder() encoder { return append(make(encoder, 0, 256), recordVersion) }
+
+func (e *encoder) number(n uint64) { *e = binary.AppendUvarint(*e, n) }
+
+func (e *encoder) text(s string) {
+	e.number(uint64(len(s)))
+	*e = append(*e, s...)
+}
+
+func (e *encoder) texts(all []string) {
+	e.number(uint64(len(all)))
+	for _, s := range all {
+		e.text(s)
+	}
+}
+
+func (e *encoder) time(t time.Time) {
+	n := int64(0)
+	if !t.IsZero() {
+		n = t.UnixNano()
+	}
+	*e = binary.AppendVarint(*e, n)
+}
+
+type decoder struct {
+	data []byte
+	bad  bool
+}
+
+func newDecoder(data []byte) *decoder {
+	if len(data) == 0 || data[0] != recordVersion {
+		return &decoder{bad: true}
+	}
+	return &decoder{data: data[1:]}
+}
+
+func (d *decoder) number() uint64 {
+	n, size := binary.Uvarint(d.data)
+	if size <= 0 {
+		d.data, d.bad = nil, true
+		return 0
+	}
+	d.data = d.data[size:]
+	return n
+}
+
+func (d *decoder) text() string {
+	n := d.number()
+	if n > uint64(len(d.data)) {
+		d.data, d.bad = nil, true
+		return ""
+	}
+	s := string(d.data[:n])
+	d.data = d.data[n:]
+	return s
+}
+
+func (d *decoder) texts() []string {
+	n := d.number()
+	if n > uint64(len(d.data)) {
+		d.data, d.bad = nil, true
+		return nil
+	}
+	var all []string
+	for range n {
+		all = append(all, d.text())
+	}
+	return all
+}
+
+func (d *decoder) time() time.Time {
+	n, size := binary.Varint(d.data)
+	if size <= 0 {
+		d.data, d.bad = nil, true
+		return time.Time{}
+	}
+	d.data = d.data[size:]
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// end returns an error unless all was read, and nothing is left over.
+func (d *decoder) end() error {
+	if d.bad || len(d.data) > 0 {
+		return errRecord
+	}
+	return nil
+}
+
+func (e *encoder) key(k *Key) {
+	e.text(k.Pool)
+	e.text(k.Identity.Name)
+	e.text(k.Identity.Key)
+	e.text(k.Group)
+	e.texts(k.Groups)
+}
+
+func (d *decoder) key() (k Key) {
+	k.Pool = d.text()
+	k.Identity.Name = d.text()
+	k.Identity.Key = d.text()
+	k.Group = d.text()
+	k.Groups = d.texts()
+	return k
+}
+
+func (l *Lease) encode() []byte {
+	e := newEncoder()
+	e.key(&l.Key)
+	e.text(l.Account)
+	e.number(uint64(l.UID))
+	e.time(l.Granted)
+	e.time(l.Used)
+	e.time(l.Ended)
+	return e
+}
+
+func decodeLease(data []byte) (Lease, error) {
+	d := newDecoder(data)
+	l := Lease{Key: d.key(), Account: d.text(), UID: uint32(d.number()), Granted: d.time(), Used: d.time(), Ended: d.time()}
+	return l, d.end()
+}
+
+// status is the record of an account.
+type status struct {
+	pool  string
+	state State
+	since time.Time
+	until time.Time // of the quarantine
+	uid   uint32    // given away under, until it is free again
+	lease string    // record key of its lease; of the one it had while quarantined
+	free  string    // key in lease-free while it is free
+}
+
+func (s *status) encode() []byte {
+	e := newEncoder()
+	e.text(s.pool)
+	e.text(string(s.state))
+	e.time(s.since)
+	e.time(s.until)
+	e.number(uint64(s.uid))
+	e.text(s.lease)
+	e.text(s.free)
+	return e
+}
+
+func decodeStatus(data []byte) (status, error) {
+	d := newDecoder(data)
+	s := status{pool: d.text(), state: State(d.text()), since: d.time(), until: d.time(), uid: uint32(d.number()), lease: d.text(), free: d.text()}
+	return s, d.end()
+}
+
+func (v *Event) encode() []byte {
+	e := newEncoder()
+	e.time(v.Time)
+	e.text(string(v.Kind))
+	e.key(&v.Key)
+	e.text(v.By)
+	e.text(v.Why)
+	e.text(v.Decision)
+	e.text(v.Revision.Lineage)
+	e.number(v.Revision.Number)
+	return e
+}
+
+func decodeEvent(account string, data []byte) (Event, error) {
+	d := newDecoder(data)
+	v := Event{Account: account, Time: d.time(), Kind: Kind(d.text()), Key: d.key()}
+	v.By, v.Why, v.Decision = d.text(), d.text(), d.text()
+	v.Revision.Lineage, v.Revision.Number = d.text(), d.number()
+	return v, d.end()
+}

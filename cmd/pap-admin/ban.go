@@ -18,6 +18,7 @@ type banOptions struct {
 	file                  string
 	until, reason, ticket string
 	public, private       bool
+	alone                 bool
 }
 
 func (o *banOptions) flags(cmd *cobra.Command) {
@@ -43,7 +44,9 @@ func (a *app) ban() *cobra.Command {
 		Use:   "ban {NAME VALUE | NAME=VALUE… | --file FILE}",
 		Short: "Refuse somebody, whatever any policy permits",
 		Long: `Refuse somebody, whatever any policy permits. Of several name=value pairs all
-must hold. A ban that is there already stays as it is.
+must hold. A ban that is there already stays as it is, unless the new one refuses
+more. All that is linked as the same person (see person) is refused too, unless
+told otherwise with --only-this.
 ` + namesHelp,
 		Example: `  pap-admin ban subject "/C=XX/O=Org/CN=Name" --reason "stolen key" --ticket GGUS-4711 --wait
   pap-admin ban oidc-issuer=https://iam.example.org oidc-subject=4f1b --until 30d
@@ -60,6 +63,7 @@ must hold. A ban that is there already stays as it is.
 	f.StringVar(&o.ticket, "ticket", "", "ticket that the banned may refer to")
 	f.BoolVar(&o.public, "public", false, "hand it to other PAPs (the default)")
 	f.BoolVar(&o.private, "private", false, "do not hand it to other PAPs")
+	f.BoolVar(&o.alone, "only-this", false, "and no other certificate, token or account of the same person")
 	cmd.MarkFlagsMutuallyExclusive("public", "private")
 	return a.changes(cmd)
 }
@@ -113,7 +117,7 @@ func (a *app) bans(args []string, o *banOptions) ([]change.Ban, error) {
 	for i := range bans {
 		b := &bans[i]
 		b.Resource, b.Action, b.Until = everywhere(o.resource), everywhere(o.action), until
-		b.Reason, b.Ticket, b.Private = o.reason, o.ticket, o.private
+		b.Reason, b.Ticket, b.Private, b.Alone = o.reason, o.ticket, o.private, o.alone
 	}
 	return bans, nil
 }
@@ -289,7 +293,10 @@ func where(b change.Ban) string {
 		parts = append(parts, "action "+b.Action)
 	}
 	if len(parts) == 0 {
-		return "everywhere"
+		parts = []string{"everywhere"}
+	}
+	if b.Alone {
+		parts = append(parts, "this name only")
 	}
 	return strings.Join(parts, "\n")
 }

@@ -63,6 +63,10 @@ func usage(format string, args ...any) error {
 	return &coded{exitUsage, fmt.Errorf(format, args...)}
 }
 
+func failure(format string, args ...any) error {
+	return &coded{exitFailure, fmt.Errorf(format, args...)}
+}
+
 func unusable(err error) error {
 	if err == nil {
 		return nil

@@ -95,6 +95,7 @@ does not answer.`,
 		a.ban(), a.unban(), a.listBans(),
 		a.addPolicy(), a.addFile(), a.updateFile(), a.removePolicy(), a.removeAll(), a.move(), a.listPolicies(),
 		a.history(), a.rollback(),
+		a.person(), a.attribute(), a.follower(),
 		a.ping(), a.listPAPs(), a.addPAP(), a.removePAP(), a.enablePAP(true), a.enablePAP(false), a.order(), a.setOrder(),
 		newMan(),
 	)

@@ -20,10 +20,11 @@ const mostSteps = 20_000
 // tracer builds the tree of an explanation while the request is decided, on the
 // very path that decides. It adds steps and changes nothing.
 type tracer struct {
-	f     *frame
-	stack []*authz.Step
-	root  *authz.Step
-	steps int
+	f       *frame
+	stack   []*authz.Step
+	root    *authz.Step
+	steps   int
+	showing bool // a condition is evaluated again to be shown
 }
 
 // Explain decides a request and shows how.
@@ -143,13 +144,38 @@ func (t *tracer) explain(r *rule, s *authz.Step) {
 	if m, _ := r.target.eval(t.f, v); m != matches || r.condition == nil {
 		return
 	}
-	o, status := r.condition.eval(t.f, v)
-	step := t.push(&authz.Step{Kind: authz.StepCondition, Position: r.condition.at.String()})
+	var o operand
+	var status *authz.Status
+	step := &authz.Step{Kind: authz.StepCondition, Position: r.condition.at.String()}
+	t.within(step, func() { o, status = t.again(r.condition, v) })
 	switch {
 	case status != nil:
 		step.Result, step.Why = "Indeterminate", status.Message
 	default:
 		step.Result = fmt.Sprint(isTrue(o))
+	}
+}
+
+// again evaluates a condition once more to show what is in it. What that costs
+// is not held against the decision.
+func (t *tracer) again(condition *expression, v view) (operand, *authz.Status) {
+	var before calls
+	if t.f.calls != nil {
+		before = *t.f.calls
+	}
+	t.showing = true
+	o, status := condition.eval(t.f, v)
+	t.showing = false
+	if t.f.calls != nil {
+		*t.f.calls = before
+	}
+	return o, status
+}
+
+// access records what an evaluation within the one that is shown came to.
+func (t *tracer) access(a *access, o outcome) {
+	if t.showing {
+		t.push(&authz.Step{Kind: authz.StepCondition, ID: shortName(a.from.Function), Position: a.from.Position.String(), Result: resultOf(o), Why: whyOf(o)})
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type form func(c *compilation, e *policies.Apply) *expression
 
 // specialForms returns the logical functions (A.3.5), the higher-order ones
-// (A.3.12), those over XML (A.3.15) and profile.FunctionNone.
+// (A.3.12), those over XML (A.3.15), access-permitted (A.3.16) and
+// profile.FunctionNone.
 func specialForms() map[string]form {
 	return map[string]form{
 		one0 + "and":                logical(false),
@@ -32,6 +33,7 @@ func specialForms() map[string]form {
 		three0 + "any-of-any":       higher(anyOfAny, anyBags),
 		three0 + "map":              mapForm(false),
 		profile.FunctionNone:        none,
+		three0 + "access-permitted": accessPermitted,
 		one0 + "xpath-node-count":   xpathForm(countNodes),
 		three0 + "xpath-node-count": xpathForm(countNodes),
 		one0 + "xpath-node-equal":   xpathForm(equalNodes),

@@ -56,6 +56,8 @@ type frame struct {
 	assumed    *rule           // whose bounds are taken to hold; see enough.go
 	isVerified bool            // every attribute and content is verified
 	trace      *tracer
+	calls      *calls // of access-permitted; nil before the first
+	depth      int    // of evaluations within others
 }
 
 type bagCell struct {
@@ -103,6 +105,7 @@ func (f *frame) start(p *Program, r *authz.Request, now time.Time) {
 // request alive longer than the next decision.
 func (f *frame) finish() {
 	f.request, f.trace, f.context, f.strict, f.assumed = nil, nil, nil, nil, nil
+	f.calls, f.depth = nil, 0
 	clear(f.values)
 	clear(f.duties)
 	clear(f.variables)

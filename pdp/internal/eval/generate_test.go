@@ -345,6 +345,9 @@ func (g *generator) rule(s scope, simple bool) *policies.Rule {
 	if g.chance(3) {
 		r.Condition = g.expression(authz.Boolean, 2, s)
 	}
+	if g.chance(20) { // not within n-of, which may look at fewer arguments than the naive evaluator
+		r.Condition = g.access()
+	}
 	if g.chance(8) {
 		r.From = g.now.Add(time.Duration(g.dice(3)-1) * time.Hour)
 	}

@@ -37,15 +37,18 @@ type naive struct {
 	denying   bool // the view: false permit, true deny
 	inverted  bool // within none-of
 	variables []policies.Variable
+	snapshot  *policies.Snapshot
+	calls     *naiveCalls // of access-permitted
+	depth     int
 }
 
 func naively(s *policies.Snapshot, r *authz.Request, now time.Time) result {
-	n := &naive{request: r, library: s.Library, now: now}
+	n := &naive{snapshot: s, request: r, library: s.Library, now: now, calls: &naiveCalls{}}
 	first := n.set(s.Root, true, true)
 	if first.decision != "Permit" {
 		return first
 	}
-	n = &naive{request: r, library: s.Library, now: now, onlyWhole: true}
+	n.onlyWhole = true
 	if alone := n.set(s.Root, true, true); alone.decision != "Permit" {
 		return alone
 	}
@@ -568,6 +571,8 @@ func (n *naive) apply(e *policies.Apply) (naiveValue, error) {
 		return naiveBool(!decides), bad
 	case "n-of":
 		return n.nOf(e)
+	case "access-permitted":
+		return n.accessPermitted(e)
 	case "none-of":
 		m := *n
 		m.inverted = true

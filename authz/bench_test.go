@@ -58,6 +58,33 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
+// BenchmarkParseValue reads what identifies a grid user, spelt as OpenSSL and
+// as Argus spell it; with a slash in a name, and with a letter beyond ASCII.
+func BenchmarkParseValue(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		typ  authz.DataType
+		text string
+	}{
+		{"slash", authz.X500Name, "/DC=org/DC=terena/DC=tcs/C=NL/O=Institute 001/CN=Some Body 0000001 b0000001@example.org"},
+		{"comma", authz.X500Name, "CN=Some Body 0000001 b0000001@example.org,O=Institute 001,C=NL,DC=tcs,DC=terena,DC=org"},
+		{"host", authz.X500Name, "/DC=org/DC=terena/DC=tcs/C=NL/O=Institute 001/CN=host/ce001.example.org"},
+		{"wide", authz.X500Name, "/DC=org/DC=terena/DC=tcs/C=NL/O=Institute 001/CN=Jérôme Body 0000001 b0000001@example.org"},
+		{"fqan", authz.FQANType, "/vo0001/g01/Role=NULL/Capability=NULL"},
+		{"role", authz.FQANType, "/other/g02/Role=pilot"},
+		{"string", authz.String, "https://ce001.site.example.org:8443/ce-cream"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := authz.ParseValue(c.typ, c.text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkBanKey(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

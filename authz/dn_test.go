@@ -83,7 +83,7 @@ func TestBanKeyIsOneForEverySpelling(t *testing.T) {
 
 func TestBanKeyOfStructureAndOfItsSpellings(t *testing.T) {
 	value := rapid.StringMatching(`[a-zA-Zé/,+=\\" #;<>xX0-9ßİK]{1,12}`)
-	types := rapid.SampledFrom([]string{"2.5.4.3", "2.5.4.10", "0.9.2342.19200300.100.1.25", "1.2.840.113549.1.9.1", "1.2.3.4"})
+	types := rapid.SampledFrom([]string{"2.5.4.3", "2.5.4.10", "0.9.2342.19200300.100.1.25", "1.2.840.113549.1.9.1", "1.2.3.4", "1.2." + strings.Repeat("3", 70)})
 	rapid.Check(t, func(t *rapid.T) {
 		var rdns []RDN
 		for range rapid.IntRange(1, 4).Draw(t, "rdns") {

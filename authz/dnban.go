@@ -22,19 +22,6 @@ func BanKey(name string) string {
 	return joinPieces(banPieces(nil, name))
 }
 
-// banKey gives a structured name the key that all its spellings have: each
-// value goes through the same reading, for it may hold what looks like a part
-// of a name.
-func (d DN) banKey() string {
-	var pieces []string
-	for _, r := range d.rdns {
-		for _, a := range r {
-			pieces = banPieces(pieces, a.Type+"="+a.Value)
-		}
-	}
-	return joinPieces(pieces)
-}
-
 func joinPieces(pieces []string) string {
 	slices.Sort(pieces)
 	return strings.Join(pieces, "\x00")
@@ -144,10 +131,7 @@ func foldRune(r rune) rune {
 // startsWithType reports whether blanks, an attribute type and "=" begin s.
 func startsWithType(s string) bool {
 	s = strings.TrimLeftFunc(s, unicode.IsSpace)
-	n := 0
-	for n < len(s) && n < 64 && (isAlnum(s[n]) || s[n] == '-' || s[n] == '.') {
-		n++
-	}
+	n := typeLength(s)
 	return n > 0 && strings.HasPrefix(strings.TrimLeftFunc(s[n:], unicode.IsSpace), "=")
 }
 
@@ -158,7 +142,7 @@ func isAlnum(c byte) bool {
 // unescapeAll removes every escape, also one that another escape spells, so
 // that a name escaped once, twice or not at all reads the same. It is linear.
 func unescapeAll(s string) string {
-	if !strings.ContainsRune(s, '\\') {
+	if strings.IndexByte(s, '\\') < 0 {
 		return validUTF8(s)
 	}
 	in, out := []byte(s), make([]byte, 0, len(s))

@@ -9,33 +9,61 @@ import (
 	"unicode/utf8"
 )
 
-// attributeTypes maps the names that certificates, OpenSSL, canl and people
-// use to OIDs (RFC 4519, RFC 2985, RFC 4524, RFC 2247). Upper case.
-var attributeTypes = map[string]string{
-	"CN": "2.5.4.3", "COMMONNAME": "2.5.4.3",
-	"SN": "2.5.4.4", "SURNAME": "2.5.4.4",
-	"SERIALNUMBER": "2.5.4.5",
-	"C":            "2.5.4.6", "COUNTRYNAME": "2.5.4.6",
-	"L": "2.5.4.7", "LOCALITYNAME": "2.5.4.7",
-	"ST": "2.5.4.8", "S": "2.5.4.8", "STATEORPROVINCENAME": "2.5.4.8",
-	"STREET": "2.5.4.9", "STREETADDRESS": "2.5.4.9",
-	"O": "2.5.4.10", "ORGANIZATIONNAME": "2.5.4.10",
-	"OU": "2.5.4.11", "ORGANIZATIONALUNITNAME": "2.5.4.11",
-	"T": "2.5.4.12", "TITLE": "2.5.4.12",
-	"DESCRIPTION":      "2.5.4.13",
-	"BUSINESSCATEGORY": "2.5.4.15",
-	"POSTALCODE":       "2.5.4.17",
-	"NAME":             "2.5.4.41",
-	"GN":               "2.5.4.42", "G": "2.5.4.42", "GIVENNAME": "2.5.4.42",
-	"INITIALS": "2.5.4.43",
-	"DNQ":      "2.5.4.46", "DNQUALIFIER": "2.5.4.46",
-	"PSEUDONYM":              "2.5.4.65",
-	"ORGANIZATIONIDENTIFIER": "2.5.4.97",
-	"DC":                     "0.9.2342.19200300.100.1.25", "DOMAINCOMPONENT": "0.9.2342.19200300.100.1.25",
-	"UID": "0.9.2342.19200300.100.1.1", "USERID": "0.9.2342.19200300.100.1.1",
-	"MAIL": "0.9.2342.19200300.100.1.3", "RFC822MAILBOX": "0.9.2342.19200300.100.1.3",
-	"EMAILADDRESS": "1.2.840.113549.1.9.1", "EMAIL": "1.2.840.113549.1.9.1", "E": "1.2.840.113549.1.9.1",
-	"UNSTRUCTUREDNAME": "1.2.840.113549.1.9.2",
+// namedType returns the OID of the attribute types that certificates, OpenSSL,
+// canl and people name (RFC 4519, RFC 2985, RFC 4524, RFC 2247), or "". The
+// name is in upper case.
+func namedType(upper []byte) string {
+	switch string(upper) {
+	case "CN", "COMMONNAME":
+		return "2.5.4.3"
+	case "SN", "SURNAME":
+		return "2.5.4.4"
+	case "SERIALNUMBER":
+		return "2.5.4.5"
+	case "C", "COUNTRYNAME":
+		return "2.5.4.6"
+	case "L", "LOCALITYNAME":
+		return "2.5.4.7"
+	case "ST", "S", "STATEORPROVINCENAME":
+		return "2.5.4.8"
+	case "STREET", "STREETADDRESS":
+		return "2.5.4.9"
+	case "O", "ORGANIZATIONNAME":
+		return "2.5.4.10"
+	case "OU", "ORGANIZATIONALUNITNAME":
+		return "2.5.4.11"
+	case "T", "TITLE":
+		return "2.5.4.12"
+	case "DESCRIPTION":
+		return "2.5.4.13"
+	case "BUSINESSCATEGORY":
+		return "2.5.4.15"
+	case "POSTALCODE":
+		return "2.5.4.17"
+	case "NAME":
+		return "2.5.4.41"
+	case "GN", "G", "GIVENNAME":
+		return "2.5.4.42"
+	case "INITIALS":
+		return "2.5.4.43"
+	case "DNQ", "DNQUALIFIER":
+		return "2.5.4.46"
+	case "PSEUDONYM":
+		return "2.5.4.65"
+	case "ORGANIZATIONIDENTIFIER":
+		return "2.5.4.97"
+	case "DC", "DOMAINCOMPONENT":
+		return "0.9.2342.19200300.100.1.25"
+	case "UID", "USERID":
+		return "0.9.2342.19200300.100.1.1"
+	case "MAIL", "RFC822MAILBOX":
+		return "0.9.2342.19200300.100.1.3"
+	case "EMAILADDRESS", "EMAIL", "E":
+		return "1.2.840.113549.1.9.1"
+	case "UNSTRUCTUREDNAME":
+		return "1.2.840.113549.1.9.2"
+	}
+	return ""
 }
 
 // The names to print: OpenSSL's for the slash form, RFC 4514's with the usual
@@ -52,26 +80,50 @@ var (
 	commaNames = slashNames
 )
 
-// typeOID returns the OID of an attribute type given by name or as a dotted
-// OID, with or without the prefix "OID.".
+// typeOID returns the OID of an attribute type given by name, in any case, or
+// as a dotted OID, with or without the prefix "OID.".
 func typeOID(name string) (string, bool) {
-	upper := strings.ToUpper(name)
-	if oid, ok := attributeTypes[upper]; ok {
-		return oid, true
+	var room [len("ORGANIZATIONALUNITNAME")]byte // the longest
+	if len(name) <= len(room) {
+		upper := room[:copy(room[:], name)]
+		for i, c := range upper {
+			if 'a' <= c && c <= 'z' {
+				upper[i] = c - ('a' - 'A')
+			}
+		}
+		if oid := namedType(upper); oid != "" {
+			return oid, true
+		}
 	}
-	oid := strings.TrimPrefix(upper, "OID.")
-	return oid, isOID(oid)
+	if len(name) > 4 && strings.EqualFold(name[:4], "OID.") {
+		name = name[4:]
+	}
+	return name, isOID(name)
 }
 
+// typeLength returns how many bytes at the start of s an attribute type may
+// have.
+func typeLength(s string) int {
+	n := 0
+	for n < len(s) && (isAlnum(s[n]) || s[n] == '-' || s[n] == '.') {
+		n++
+	}
+	return n
+}
+
+// isOID reports whether s is two or more numbers with dots between, none with
+// a leading zero.
 func isOID(s string) bool {
-	dots := 0
-	for part := range strings.SplitSeq(s, ".") {
-		if part == "" || strings.Trim(part, "0123456789") != "" || len(part) > 1 && part[0] == '0' {
+	dots, start := 0, 0 // start of the number
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.' && i > start:
+			dots, start = dots+1, i+1
+		case c < '0' || c > '9', i == start+1 && s[start] == '0':
 			return false
 		}
-		dots++
 	}
-	return dots > 1
+	return dots > 0 && start < len(s)
 }
 
 func typeName(oid string, names map[string]string) string {
@@ -84,9 +136,9 @@ func typeName(oid string, names map[string]string) string {
 var errEscape = errors.New("a backslash at the end of a name")
 
 // unescape decodes \X, \HH and \xHH (RFC 4514 section 2.4, OpenSSL's
-// one-line form). Characters of also may stand unescaped.
-func unescape(s, also string) (string, error) {
-	if !strings.ContainsRune(s, '\\') {
+// one-line form).
+func unescape(s string) (string, error) {
+	if strings.IndexByte(s, '\\') < 0 {
 		return validUTF8(s), nil
 	}
 	out := make([]byte, 0, len(s))

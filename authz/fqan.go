@@ -9,8 +9,8 @@ import (
 // and an optional role. "/Role=NULL" and any "/Capability=…" are dropped, as
 // every VOMS implementation does.
 type FQAN struct {
-	group string
-	role  string
+	text  string // the normal form
+	group int    // how much of it is the group path
 }
 
 var errFQAN = errors.New(`want "/vo", "/vo/group" or either with "/Role=name"`)
@@ -21,68 +21,77 @@ const maxFQAN = 4096
 // roles, and control characters are errors: they are how one name is dressed
 // up as another.
 func ParseFQAN(s string) (FQAN, error) {
-	if !strings.HasPrefix(s, "/") || len(s) > maxFQAN {
+	if len(s) > maxFQAN {
 		return FQAN{}, errFQAN
 	}
-	var f FQAN
-	parts := strings.Split(s[1:], "/")
-	groups := 0
-	for groups < len(parts) && !strings.Contains(parts[groups], "=") {
-		if !plainFQANPart(parts[groups]) {
+	group := groupPath(s)
+	f, rest := FQAN{text: s[:group], group: group}, s[group:]
+	if role, after, ok := cutFQANPart(rest, rolePart); ok {
+		if !plainFQANPart(role) {
 			return FQAN{}, errFQAN
 		}
-		groups++
-	}
-	if groups == 0 {
-		return FQAN{}, errFQAN
-	}
-	f.group = "/" + strings.Join(parts[:groups], "/")
-	rest := parts[groups:]
-	if len(rest) > 0 && strings.HasPrefix(rest[0], "Role=") {
-		f.role = strings.TrimPrefix(rest[0], "Role=")
-		if !plainFQANPart(f.role) {
-			return FQAN{}, errFQAN
+		if role != "NULL" {
+			f.text = s[:group+len(rolePart)+len(role)]
 		}
-		if f.role == "NULL" {
-			f.role = ""
-		}
-		rest = rest[1:]
+		rest = after
 	}
-	if len(rest) > 0 && strings.HasPrefix(rest[0], "Capability=") && !strings.Contains(rest[0][11:], "=") {
-		rest = rest[1:]
+	if capability, after, ok := cutFQANPart(rest, "/Capability="); ok && strings.IndexByte(capability, '=') < 0 {
+		rest = after
 	}
-	if len(rest) > 0 {
+	if group == 0 || rest != "" {
 		return FQAN{}, errFQAN
 	}
 	return f, nil
 }
 
-func plainFQANPart(p string) bool {
-	if p == "" || p == "." || p == ".." || strings.Contains(p, "=") {
-		return false
+const rolePart = "/Role="
+
+// groupPath returns how much of s is a group path: parts that are plain.
+func groupPath(s string) int {
+	end := 0
+	for end < len(s) && s[end] == '/' {
+		part, _, _ := cutFQANPart(s[end:], "/")
+		if !plainFQANPart(part) {
+			break
+		}
+		end += len("/") + len(part)
 	}
-	return !strings.ContainsFunc(p, func(r rune) bool { return r < 0x21 || r == 0x7f || r == '"' || r == '\\' })
+	return end
+}
+
+// cutFQANPart cuts the part that begins with prefix from the start of s.
+func cutFQANPart(s, prefix string) (part, after string, ok bool) {
+	s, ok = strings.CutPrefix(s, prefix)
+	if end := strings.IndexByte(s, '/'); end >= 0 {
+		return s[:end], s[end:], ok
+	}
+	return s, "", ok
+}
+
+// plainFQANPart reports whether p may stand between the slashes of a path.
+func plainFQANPart(p string) bool {
+	for i := range len(p) {
+		if c := p[i]; c < 0x21 || c == 0x7f || c == '"' || c == '\\' || c == '=' {
+			return false
+		}
+	}
+	return p != "" && p != "." && p != ".."
 }
 
 // Group returns the group path, "/vo/group".
-func (f FQAN) Group() string { return f.group }
+func (f FQAN) Group() string { return f.text[:f.group] }
 
 // Role returns the role, or "" for none.
-func (f FQAN) Role() string { return f.role }
+func (f FQAN) Role() string { return strings.TrimPrefix(f.text[f.group:], rolePart) }
 
 // VO returns the first part of the group path, without its slash.
 func (f FQAN) VO() string {
-	vo, _, _ := strings.Cut(strings.TrimPrefix(f.group, "/"), "/")
+	vo, _, _ := strings.Cut(strings.TrimPrefix(f.Group(), "/"), "/")
 	return vo
 }
 
 // String returns the normal form: "/vo/group" or "/vo/group/Role=name".
-func (f FQAN) String() string {
-	if f.role == "" {
-		return f.group
-	}
-	return f.group + "/Role=" + f.role
-}
+func (f FQAN) String() string { return f.text }
 
 // Key returns the comparison key. FQANs are compared byte by byte.
-func (f FQAN) Key() string { return f.String() }
+func (f FQAN) Key() string { return f.text }

@@ -21,10 +21,10 @@ const (
 // candidate claims a free account that the directory knows and the rules allow.
 // The claim is this process's own: see settle.
 func (p *Pools) candidate(ctx context.Context, pool string) (authz.Account, error) {
-	m := p.pools[pool]
+	g := p.giving[pool]
 	waited := time.Duration(0)
 	for {
-		name, crowded, err := p.claim(ctx, pool, m)
+		name, crowded, err := p.claim(ctx, pool, g)
 		if err != nil {
 			return authz.Account{}, err
 		}
@@ -43,11 +43,11 @@ func (p *Pools) candidate(ctx context.Context, pool string) (authz.Account, erro
 			return local, nil
 		}
 		if ctx.Err() != nil {
-			m.unclaim(name)
+			g.unclaim(name)
 			return authz.Account{}, ctx.Err()
 		}
 		p.config.Log.Warn("an account of a pool cannot be used", "pool", pool, "account", name, "error", err)
-		m.putAside(name, p.config.Now().Add(asideFor))
+		g.putAside(name, p.config.Now().Add(asideFor))
 	}
 }
 
@@ -64,31 +64,31 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // claim takes the next free account. Without one it says whether some are
 // claimed by others in this process.
-func (p *Pools) claim(ctx context.Context, pool string, m *members) (name string, crowded bool, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.ready) == 0 {
-		if m.ready, err = p.look(ctx, pool, m); err != nil {
+func (p *Pools) claim(ctx context.Context, pool string, g *giving) (name string, crowded bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.ready) == 0 {
+		if g.ready, err = p.lookForFree(ctx, pool, g); err != nil {
 			return "", false, err
 		}
 	}
-	if len(m.ready) == 0 {
-		return "", len(m.taken) > 0, nil
+	if len(g.ready) == 0 {
+		return "", len(g.taken) > 0, nil
 	}
-	name, m.ready = m.ready[0], m.ready[1:]
-	m.taken[name] = true
+	name, g.ready = g.ready[0], g.ready[1:]
+	g.taken[name] = true
 	return name, false, nil
 }
 
-// look finds free accounts, those first that have been free for longest. It
-// mixes them, so that processes that share a store seldom want the same.
-func (p *Pools) look(ctx context.Context, pool string, m *members) (names []string, err error) {
+// lookForFree finds free accounts, those first that have been free for longest.
+// It mixes them, so that processes that share a store seldom want the same.
+func (p *Pools) lookForFree(ctx context.Context, pool string, g *giving) (names []string, err error) {
 	now := p.config.Now()
 	err = p.store.View(ctx, func(tx store.ReadTx) error {
 		names = names[:0]
 		for key := range tx.Scan(free, pool+"\x00", "") {
 			name, ok := freeAccount(pool, key)
-			if !ok || m.taken[name] || p.pool[name] != pool || now.Before(m.aside[name]) {
+			if !ok || g.taken[name] || p.pool[name] != pool || now.Before(g.aside[name]) {
 				continue
 			}
 			if names = append(names, name); len(names) == window {
@@ -104,35 +104,35 @@ func (p *Pools) look(ctx context.Context, pool string, m *members) (names []stri
 // settle ends a claim. An account that was not given away after all, since the
 // key had a lease by then, is the next to be given.
 func (p *Pools) settle(pool, name string, l Lease, err error) {
-	m := p.pools[pool]
+	g := p.giving[pool]
 	switch {
 	case errors.Is(err, errSameUID):
 		p.config.Log.Warn("an account of a pool cannot be used", "pool", pool, "account", name, "error", err)
-		m.putAside(name, p.config.Now().Add(asideFor))
+		g.putAside(name, p.config.Now().Add(asideFor))
 	case err == nil && l.Account != name:
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.taken, name)
-		m.ready = slices.Insert(m.ready, 0, name)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.taken, name)
+		g.ready = slices.Insert(g.ready, 0, name)
 	case errors.Is(err, errTaken): // others are ahead of us: look anew
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.taken, name)
-		m.ready = nil
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.taken, name)
+		g.ready = nil
 	default:
-		m.unclaim(name)
+		g.unclaim(name)
 	}
 }
 
-func (m *members) unclaim(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.taken, name)
+func (g *giving) unclaim(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.taken, name)
 }
 
-func (m *members) putAside(name string, until time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.taken, name)
-	m.aside[name] = until
+func (g *giving) putAside(name string, until time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.taken, name)
+	g.aside[name] = until
 }

@@ -22,11 +22,15 @@ var errSameUID = errors.New("an account with the same uid is in somebody's hands
 // Lease returns the lease of a key and makes one if there is none. The caller
 // must have verified the identity, or trust a peer that may map (DECISIONS 23).
 func (p *Pools) Lease(ctx context.Context, k Key, why Cause) (Lease, error) {
-	l, err := p.Look(ctx, k)
-	if !errors.Is(err, ErrNoLease) {
-		return l, err
-	}
 	k = k.normal(p.config.SecondaryGroups)
+	l, err := p.look(ctx, k)
+	if err == nil {
+		p.touch(k.record(), l.Used)
+		return p.usable(ctx, l)
+	}
+	if !errors.Is(err, ErrNoLease) {
+		return Lease{}, err
+	}
 	if l.Account != "" { // it ended as idle, and the account waits in quarantine
 		l, err = p.comeBack(ctx, k, why)
 		if !errors.Is(err, ErrNoLease) {
@@ -51,28 +55,35 @@ func (p *Pools) Lease(ctx context.Context, k Key, why Cause) (Lease, error) {
 	}
 }
 
-// Look returns the lease of a key, ErrNoLease if there is none. It counts as
-// use of the account.
+// Look returns the lease of a key, ErrNoLease if there is none. It changes
+// nothing, and is not a use of the account.
 func (p *Pools) Look(ctx context.Context, k Key) (Lease, error) {
-	k = k.normal(p.config.SecondaryGroups)
+	l, err := p.look(ctx, k.normal(p.config.SecondaryGroups))
+	if err != nil {
+		return Lease{}, err
+	}
+	return p.usable(ctx, l)
+}
+
+// look reads the lease of a normal key. With ErrNoLease comes the lease that
+// ended as idle, if its holder may come back for it.
+func (p *Pools) look(ctx context.Context, k Key) (Lease, error) {
 	if err := k.check(); err != nil {
 		return Lease{}, err
 	}
-	if p.pools[k.Pool] == nil {
+	if !p.Has(k.Pool) {
 		return Lease{}, fmt.Errorf("%w: %q", ErrNoPool, k.Pool)
 	}
-	record := k.record()
-	l, err := p.find(ctx, record)
+	l, err := p.find(ctx, k.record())
 	switch {
 	case err != nil:
 		return Lease{}, fmt.Errorf("%s: %w", k, err)
 	case l.Account == "" || !l.Ended.IsZero():
-		return l, ErrNoLease
+		return l, fmt.Errorf("%s: %w", k, ErrNoLease)
 	case !l.same(k):
 		return Lease{}, fmt.Errorf("%s: the record is that of %s", k, l.Key)
 	}
-	p.touch(record, l.Used)
-	return p.usable(ctx, l)
+	return l, nil
 }
 
 // find reads a lease; the zero Lease is none.

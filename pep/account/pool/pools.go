@@ -12,20 +12,18 @@ import (
 // Pools leases accounts. It is safe for concurrent use, and several may share a
 // store.
 type Pools struct {
+	*Roster
 	store  store.Store
 	config Config
-	pools  map[string]*members
-	pool   map[string]string // of each account
+	giving map[string]*giving
 
 	mu      sync.Mutex
 	touched map[string]time.Time // uses to be written, by record key
 	counts  map[string]Count
 }
 
-// members are the accounts of a pool.
-type members struct {
-	names []string
-
+// giving is how this process gives the accounts of one pool away.
+type giving struct {
 	mu    sync.Mutex
 	ready []string             // free when last looked, in the order to be given away
 	taken map[string]bool      // being given away by this process
@@ -38,70 +36,21 @@ func Open(ctx context.Context, s store.Store, c Config) (*Pools, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
+	roster, err := NewRoster(ctx, c.Pools, c.Names)
+	if err != nil {
+		return nil, err
+	}
 	p := &Pools{
-		store: s, config: c, pools: map[string]*members{}, pool: map[string]string{},
+		Roster: roster, store: s, config: c, giving: map[string]*giving{},
 		touched: map[string]time.Time{}, counts: map[string]Count{},
 	}
-	for _, d := range c.Pools {
-		if err := p.define(ctx, d); err != nil {
-			return nil, fmt.Errorf("pool %s: %w", d.Name, err)
-		}
+	for name := range roster.members {
+		p.giving[name] = &giving{taken: map[string]bool{}, aside: map[string]time.Time{}}
 	}
 	if err := p.enter(ctx); err != nil {
 		return nil, fmt.Errorf("pools: %w", err)
 	}
 	return p, p.count(ctx)
-}
-
-// define takes the members of one pool.
-func (p *Pools) define(ctx context.Context, d Definition) error {
-	if err := (Key{Pool: d.Name, Identity: Identity{Key: "x"}}).check(); err != nil {
-		return err
-	}
-	if p.pools[d.Name] != nil {
-		return fmt.Errorf("it is configured twice")
-	}
-	names, err := p.names(ctx, d)
-	if err != nil {
-		return err
-	}
-	m := &members{names: names, taken: map[string]bool{}, aside: map[string]time.Time{}}
-	for _, name := range names {
-		if other, ok := p.pool[name]; ok {
-			return fmt.Errorf("account %s is already in pool %s", name, other)
-		}
-		p.pool[name] = d.Name
-	}
-	p.pools[d.Name] = m
-	return nil
-}
-
-func (p *Pools) names(ctx context.Context, d Definition) (names []string, err error) {
-	for _, member := range d.Members {
-		more, err := Expand(member)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, more...)
-	}
-	if len(d.Members) == 0 && p.config.Names != nil {
-		all, err := p.config.Names(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("the accounts of the directory cannot be listed: %w", err)
-		}
-		for _, name := range all {
-			if IsMember(d.Name, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	switch {
-	case len(names) == 0:
-		return nil, fmt.Errorf("it has no accounts: name them, as in %s[001-100], or make accounts called %s001 and so on", d.Name, d.Name)
-	case len(names) > MaxMembers:
-		return nil, fmt.Errorf("%d accounts: at most %d", len(names), MaxMembers)
-	}
-	return names, nil
 }
 
 // batch is how many records one transaction of a walk writes at most: etcd
@@ -110,8 +59,8 @@ const batch = 50
 
 // enter makes the members known to the store, all of them free at first.
 func (p *Pools) enter(ctx context.Context) error {
-	for name, m := range p.pools {
-		missing, err := p.missing(ctx, name, m)
+	for name, members := range p.members {
+		missing, err := p.missing(ctx, name, members)
 		if err != nil {
 			return err
 		}
@@ -128,10 +77,10 @@ func (p *Pools) enter(ctx context.Context) error {
 
 // missing are the members that the store does not know, or knows as free
 // accounts of another pool.
-func (p *Pools) missing(ctx context.Context, name string, m *members) (all []string, err error) {
+func (p *Pools) missing(ctx context.Context, name string, members []string) (all []string, err error) {
 	err = p.store.View(ctx, func(tx store.ReadTx) error {
 		all = all[:0]
-		for _, account := range m.names {
+		for _, account := range members {
 			s, ok, err := getStatus(tx, account)
 			if err != nil {
 				return err
@@ -162,13 +111,4 @@ func enterSome(tx store.WriteTx, pool string, names []string) error {
 		tx.Put(free, entered.free, nil)
 	}
 	return nil
-}
-
-// Has reports whether a pool of that name is configured.
-func (p *Pools) Has(name string) bool { return p.pools[name] != nil }
-
-// PoolOf returns the pool that an account is in by the configuration.
-func (p *Pools) PoolOf(account string) (string, bool) {
-	name, ok := p.pool[account]
-	return name, ok
 }

@@ -169,23 +169,23 @@ func decodeStatus(data []byte) (status, error) {
 	return s, d.end()
 }
 
-func (v *Event) encode() []byte {
-	e := newEncoder()
-	e.time(v.Time)
-	e.text(string(v.Kind))
-	e.key(&v.Key)
-	e.text(v.By)
-	e.text(v.Why)
-	e.text(v.Decision)
-	e.text(v.Revision.Lineage)
-	e.number(v.Revision.Number)
-	return e
+func (e Event) encode() []byte {
+	out := newEncoder()
+	out.time(e.Time)
+	out.text(string(e.Kind))
+	out.key(&e.Key)
+	out.text(e.By)
+	out.text(e.Why)
+	out.text(e.Decision)
+	out.text(e.Revision.Lineage)
+	out.number(e.Revision.Number)
+	return out
 }
 
 func decodeEvent(account string, data []byte) (Event, error) {
 	d := newDecoder(data)
-	v := Event{Account: account, Time: d.time(), Kind: Kind(d.text()), Key: d.key()}
-	v.By, v.Why, v.Decision = d.text(), d.text(), d.text()
-	v.Revision.Lineage, v.Revision.Number = d.text(), d.number()
-	return v, d.end()
+	e := Event{Account: account, Time: d.time(), Kind: Kind(d.text()), Key: d.key()}
+	e.By, e.Why, e.Decision = d.text(), d.text(), d.text()
+	e.Revision.Lineage, e.Revision.Number = d.text(), d.number()
+	return e, d.end()
 }

@@ -133,8 +133,8 @@ func (p *Pools) count(ctx context.Context) error {
 	var counts map[string]Count
 	err := p.store.View(ctx, func(tx store.ReadTx) error {
 		counts = map[string]Count{}
-		for name, m := range p.pools {
-			counts[name] = Count{Members: len(m.names), States: map[State]int{}}
+		for name, members := range p.members {
+			counts[name] = Count{Members: len(members), States: map[State]int{}}
 		}
 		for account, data := range tx.Scan(accounts, "", "") {
 			s, err := decodeStatus(data)

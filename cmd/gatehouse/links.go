@@ -2,39 +2,109 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 )
 
-// links answers who is one person from the records of the PAP in this process.
+// links answers who is one person, from the records of a PAP. It reads them
+// again when they may have changed.
 type links struct {
-	persons func(context.Context) ([]change.Person, error)
+	persons census
+
+	mu    sync.Mutex
+	at    authz.Revision
+	index map[[2]string][]change.Person // by issuer and subject of a token
 }
 
-var _ pip.Linker = links{}
+// census is the persons of a PAP, in this process or followed.
+type census interface {
+	// Revision is a mark that changes when the persons do.
+	Revision(context.Context) (authz.Revision, error)
+	Persons(context.Context) ([]change.Person, error)
+}
 
-// linker is nil, which links nobody, where there is no PAP in this process.
-func (s *site) linker() pip.Linker {
-	if s.pap == nil {
-		return nil
+var (
+	_ pip.Linker = (*links)(nil)
+	_ census     = (*pap.Service)(nil)
+	_ census     = followed{}
+)
+
+// followed are the persons that a follower has.
+type followed struct {
+	follower interface {
+		Persons() ([]change.Person, authz.Revision, error)
 	}
-	return links{s.pap.Persons}
+}
+
+// Revision implements census.
+func (f followed) Revision(context.Context) (authz.Revision, error) {
+	_, at, err := f.follower.Persons()
+	return at, err
+}
+
+// Persons implements census.
+func (f followed) Persons(context.Context) ([]change.Person, error) {
+	all, _, err := f.follower.Persons()
+	return all, err
+}
+
+// linker is nil, which links nobody, where there is no PAP, here or followed.
+func (s *site) linker() pip.Linker {
+	switch {
+	case s.pap != nil:
+		return &links{persons: s.pap}
+	case s.follower != nil:
+		return &links{persons: followed{s.follower}}
+	}
+	return nil
 }
 
 // Linked implements pip.Linker.
-func (l links) Linked(ctx context.Context, subject, issuer authz.DN, tokenIssuer, tokenSubject string) (bool, error) {
-	all, err := l.persons(ctx)
+func (l *links) Linked(ctx context.Context, subject, issuer authz.DN, tokenIssuer, tokenSubject string) (bool, error) {
+	index, err := l.current(ctx)
 	if err != nil {
 		return false, err
 	}
-	for _, p := range all {
-		if hasName(p.Links, subject, issuer) && hasToken(p.Links, tokenIssuer, tokenSubject) {
+	for _, p := range index[[2]string{tokenIssuer, tokenSubject}] {
+		if hasName(p.Links, subject, issuer) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// current returns the index of the persons there are now.
+func (l *links) current(ctx context.Context) (map[[2]string][]change.Person, error) {
+	at, err := l.persons.Revision(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.index != nil && l.at == at {
+		return l.index, nil
+	}
+	all, err := l.persons.Persons(ctx) // as of at, or later: then they are read once more
+	if err != nil {
+		return nil, err
+	}
+	index := map[[2]string][]change.Person{}
+	for _, p := range all {
+		for i, n := range p.Links {
+			if n.Attribute != "oidc-subject" {
+				continue
+			}
+			if issuer, ok := beside(p.Links, i, "oidc-issuer"); ok {
+				index[[2]string{issuer, n.Value}] = append(index[[2]string{issuer, n.Value}], p)
+			}
+		}
+	}
+	l.at, l.index = at, index
+	return index, nil
 }
 
 // hasName reports whether a subject, with its issuer if one stands next to it, is
@@ -46,17 +116,6 @@ func hasName(all []change.Name, subject, issuer authz.DN) bool {
 		}
 		if ca, found := beside(all, i, "subject-issuer"); !found || isDN(ca, issuer) {
 			return true
-		}
-	}
-	return false
-}
-
-func hasToken(all []change.Name, issuer, subject string) bool {
-	for i, n := range all {
-		if n.Attribute == "oidc-subject" && n.Value == subject {
-			if found, ok := beside(all, i, "oidc-issuer"); ok && found == issuer {
-				return true
-			}
 		}
 	}
 	return false

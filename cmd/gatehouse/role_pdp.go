@@ -68,6 +68,7 @@ func (s *site) source() (pdp.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pdp: %w", err)
 	}
+	s.follower = follower
 	s.health.Facts(func() []daemon.Fact {
 		if err := follower.Trouble(); err != nil {
 			return []daemon.Fact{{Name: "Feed", Value: err.Error()}}

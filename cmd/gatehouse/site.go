@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/internal/store/bolt"
 	"github.com/gatehouse-authz/gatehouse/pap"
+	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/pep"
 )
@@ -52,6 +53,7 @@ type site struct {
 	pap      *pap.Service
 	admins   *pdp.Engine
 	engine   *pdp.Engine
+	follower *api.Follower // of a PAP elsewhere
 	witness  *witness
 	enforcer *pep.Enforcer
 	jobs     *job.Service

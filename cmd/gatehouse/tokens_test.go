@@ -135,22 +135,50 @@ func TestLinks(t *testing.T) {
 		"nobody":               {nil, false},
 		"CA of the one before": {names("subject", "/CN=Eve", "subject-issuer", "/CN=Evil", "subject", subject, "oidc-issuer", iss, "oidc-subject", "ann"), true},
 	} {
-		l := links{func(context.Context) ([]change.Person, error) { return []change.Person{{ID: "p", Links: c.links}}, nil }}
+		l := &links{persons: &register{all: []change.Person{{ID: "p", Links: c.links}}}}
 		got, err := l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
 		require.NoError(t, err)
 		require.Equal(t, c.want, got, name)
 	}
 	// What is linked to two persons is not linked across them.
-	l := links{func(context.Context) ([]change.Person, error) {
-		return []change.Person{{Links: names("subject", subject)}, {Links: names("oidc-issuer", iss, "oidc-subject", "ann")}}, nil
-	}}
-	got, err := l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
-	require.NoError(t, err)
-	require.False(t, got)
-	l = links{func(context.Context) ([]change.Person, error) { return nil, io.ErrUnexpectedEOF }}
-	_, err = l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
+	persons := &register{all: []change.Person{{Links: names("subject", subject)}, {Links: names("oidc-issuer", iss, "oidc-subject", "ann")}}}
+	l := &links{persons: persons}
+	linked := func() bool {
+		got, err := l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
+		require.NoError(t, err)
+		return got
+	}
+	require.False(t, linked())
+	// The persons are read again when they changed, and only then.
+	persons.change(change.Person{Links: names("subject", subject, "oidc-issuer", iss, "oidc-subject", "ann")})
+	require.True(t, linked())
+	require.True(t, linked())
+	require.Equal(t, 2, persons.read)
+	persons.change()
+	require.False(t, linked())
+	persons.err = io.ErrUnexpectedEOF
+	_, err := l.Linked(t.Context(), dn(subject), dn(ca), iss, "ann")
 	require.True(t, errors.Is(err, io.ErrUnexpectedEOF))
 	require.Nil(t, (&site{}).linker())
+}
+
+// register is the persons of a test.
+type register struct {
+	all  []change.Person
+	at   uint64
+	read int
+	err  error
+}
+
+func (r *register) change(all ...change.Person) { r.all, r.at = all, r.at+1 }
+
+func (r *register) Revision(context.Context) (authz.Revision, error) {
+	return authz.Revision{Number: r.at}, r.err
+}
+
+func (r *register) Persons(context.Context) ([]change.Person, error) {
+	r.read++
+	return r.all, r.err
 }
 
 // What inspect says of a token is what the service would say, and never the

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -49,12 +51,20 @@ type Follower struct {
 	// fresh are the sets taken since the copy was last written down.
 	fresh []change.Set
 
+	people atomic.Pointer[people]
+
 	mu        sync.Mutex // guards what follows
 	confirmed time.Time
 	trouble   error
 	progress  progress // as it is
 	reported  progress // as the PAP knows
 	at        time.Time
+}
+
+// people are the persons of the copy.
+type people struct {
+	all []change.Person
+	at  authz.Revision // that they were taken at
 }
 
 // offer is a base given to a caller at a revision.
@@ -87,6 +97,7 @@ func NewFollower(o FollowerOptions) (*Follower, error) {
 	}
 	if kept != nil {
 		f.copy, f.confirmed, f.newest = kept, confirmed, kept.Revision()
+		f.showPersons()
 	}
 	return f, nil
 }
@@ -213,10 +224,29 @@ func (f *Follower) poll(ctx context.Context, hold time.Duration) (policies.Updat
 		f.fresh = nil
 	}
 	f.fresh = append(f.fresh, set)
+	if set.Whole || slices.ContainsFunc(set.Edits, func(e change.Edit) bool { return e.Person != nil }) {
+		f.showPersons()
+	}
 	f.reached(set.To)
 	f.confirm()
 	f.o.Log.Info("policies have come", "revision", set.To.String(), "edits", len(set.Edits), "whole", set.Whole)
 	return update, true, nil
+}
+
+// showPersons lets others see the persons of the copy.
+func (f *Follower) showPersons() {
+	f.people.Store(&people{slices.Collect(f.copy.Persons()), f.copy.Revision()})
+}
+
+// Persons returns the persons as the PAP last told them, in no order, and the
+// revision of that; until it has, and without a copy, ErrUnavailable. The caller
+// must not change them.
+func (f *Follower) Persons() ([]change.Person, authz.Revision, error) {
+	p := f.people.Load()
+	if p == nil {
+		return nil, authz.Revision{}, fmt.Errorf("%w: no policies have come yet", ErrUnavailable)
+	}
+	return p.all, p.at, nil
 }
 
 // reached notes the newest revision that was ever here.

@@ -254,6 +254,47 @@ func TestServesItsCopyWhileThePAPIsAway(t *testing.T) {
 	require.EqualValues(t, 1, again.bases.Load())
 }
 
+// A follower knows the persons as the copy has them, after a restart without the
+// PAP too.
+func TestFollowerKnowsThePersons(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	by := change.Request{Author: change.Author{Name: "test"}}
+	ann := change.Person{ID: "ann", Links: []change.Name{{Attribute: "account", Value: "ann"}}}
+	_, err := s.service.PutPersons(bg, by, ann)
+	require.NoError(t, err)
+	f := s.follower("one", "copy")
+	_, _, err = f.Persons()
+	require.ErrorIs(t, err, api.ErrUnavailable, "⚿ nobody is known, which is not: nobody is there")
+	e := s.engine(f)
+	e.has(0)
+	all, first, err := f.Persons()
+	require.NoError(t, err)
+	require.Equal(t, []change.Person{ann}, all)
+	s.ban(1)
+	e.has(1)
+	_, at, err := f.Persons()
+	require.NoError(t, err)
+	require.Equal(t, first, at, "no person changed")
+	result, err := s.service.RemovePersons(bg, by, "ann")
+	require.NoError(t, err)
+	_, err = s.service.Wait(bg, result.Revision)
+	require.NoError(t, err)
+	all, at, err = f.Persons()
+	require.NoError(t, err)
+	require.Empty(t, all)
+	require.Equal(t, result.Revision, at)
+	result, err = s.service.PutPersons(bg, by, ann)
+	require.NoError(t, err)
+	_, err = s.service.Wait(bg, result.Revision)
+	require.NoError(t, err)
+	e.end()
+	s.stop()
+	all, _, err = s.follower("one", "copy").Persons()
+	require.NoError(t, err)
+	require.Equal(t, []change.Person{ann}, all)
+}
+
 // ⚿ A copy from the future of a wrong clock must not pass for fresh.
 func TestConfirmedInTheFutureIsUnknown(t *testing.T) {
 	t.Parallel()

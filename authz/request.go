@@ -63,6 +63,12 @@ type Request struct {
 	// Credential is what the caller presented, already judged; nil when
 	// nothing was presented. A credential with an error is never anonymous.
 	Credential *Credential
+	// MayMap says that the peer may have accounts leased for the identities that
+	// it asserts (DECISIONS 23). Configuration says so, never a wire.
+	MayMap bool
+	// Decided is the revision that permitted the request. The enforcement point
+	// sets it before it carries obligations out.
+	Decided Revision
 	// ReturnPolicyIDs asks that the Response lists the policies that applied.
 	ReturnPolicyIDs bool
 }

@@ -136,6 +136,7 @@ func (e *Enforcer) judge(ctx context.Context, q *authz.Request) Outcome {
 	if !response.Permitted() {
 		return o
 	}
+	q.Decided = response.Revision
 	o.Response.Obligations, err = e.fulfil(withEffects(ctx, &o.Effects), &o.Effects, q, response.Obligations)
 	if err != nil {
 		o = failure(err)

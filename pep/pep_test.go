@@ -467,3 +467,21 @@ func BenchmarkEnforce(b *testing.B) {
 type recordNothing struct{}
 
 func (recordNothing) Record(context.Context, authz.Record) error { return nil }
+
+// Fulfillers learn by which revision the request is permitted; what a request
+// claimed about that before counts nothing.
+func TestFulfillersKnowTheRevision(t *testing.T) {
+	var seen authz.Revision
+	e := &pep.Enforcer{
+		Recorder: &book{}, Decider: answer(authz.Permit, "map"),
+		Fulfillers: map[string]authz.Fulfiller{"map": fulfil(func(ctx context.Context, r *authz.Request, _ authz.Obligation) ([]authz.Obligation, error) {
+			seen = r.Decided
+			effects, _ := pep.EffectsOf(ctx)
+			effects.Done()
+			return nil, nil
+		})},
+	}
+	asked := &authz.Request{Decided: authz.Revision{Lineage: "x", Number: 99}}
+	require.True(t, e.Enforce(t.Context(), asked).Permit)
+	require.Equal(t, authz.Revision{Lineage: "x", Number: 7}, seen)
+}

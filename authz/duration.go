@@ -6,23 +6,27 @@ import (
 	"strings"
 )
 
-// The duration types have three spellings, by version of XACML; values carry
-// the one of XACML 3.0.
+// The duration types have three spellings, by version of XACML, and that of
+// XPath expressions two; values carry the one of XACML 3.0.
 const (
 	dayTimeTwo   DataType = "urn:oasis:names:tc:xacml:2.0:data-type:dayTimeDuration"
 	yearMonthTwo DataType = "urn:oasis:names:tc:xacml:2.0:data-type:yearMonthDuration"
+	xpathTwo     DataType = "urn:oasis:names:tc:xacml:2.0:data-type:xpath-expression"
 	dayTimeOne   DataType = "http://www.w3.org/TR/2002/WD-xquery-operators-20020816#dayTimeDuration"
 	yearMonthOne DataType = "http://www.w3.org/TR/2002/WD-xquery-operators-20020816#yearMonthDuration"
 )
 
 // Canonical returns the spelling of a data type that values carry: that of
-// XACML 3.0 for the older spellings of the duration types.
+// XACML 3.0 for the older spellings of the duration types and of
+// xpathExpression (Multiple Resource profile 2.0, 2.2).
 func (t DataType) Canonical() DataType {
 	switch t {
 	case dayTimeTwo, dayTimeOne:
 		return DayTimeDuration
 	case yearMonthTwo, yearMonthOne:
 		return YearMonthDuration
+	case xpathTwo:
+		return XPathExpression
 	}
 	return t
 }

@@ -28,21 +28,22 @@ type Response struct {
 // the result is Indeterminate, and the first such error is returned beside it,
 // for a log.
 func (r *Request) Decide(ctx context.Context, d authz.Decider) (Response, error) {
-	questions, err := r.Questions()
+	questions, err := r.asked()
 	if err != nil {
 		return Refuse(err), err
 	}
 	var failures []error
-	response := Response{Results: make([]Result, len(questions))}
+	results := make([]Result, len(questions))
 	for i, q := range questions {
-		result := &response.Results[i]
-		result.Response, err = d.Decide(ctx, q)
+		result := &results[i]
+		result.Response, err = d.Decide(ctx, q.Request)
 		if err != nil {
 			result.Response = authz.Response{Status: &authz.Status{Code: authz.StatusProcessingError, Message: "the decision point has no answer"}}
 			failures = append(failures, err)
 		}
-		result.Attributes, result.Resource = included(q), resourceOf(q)
+		result.Attributes, result.Resource = included(q.Request), resourceOf(q.Request)
 	}
+	response := Response{Results: together(questions, results)}
 	if r.Combined {
 		response = combine(response)
 	}
@@ -50,6 +51,25 @@ func (r *Request) Decide(ctx context.Context, d authz.Decider) (Response, error)
 		return response, fmt.Errorf("%d of %d questions without an answer: %w", len(failures), len(questions), failures[0])
 	}
 	return response, nil
+}
+
+// together gives the nodes of each hierarchy, which stand side by side, one
+// result.
+func together(questions []asked, results []Result) []Result {
+	out := results[:0]
+	for from := 0; from < len(results); {
+		to := from + 1
+		for whole := questions[from].whole; whole != nil && to < len(results) && questions[to].whole == whole; {
+			to++
+		}
+		if whole := questions[from].whole; whole != nil {
+			out = append(out, whole.answer(results[from:to]))
+		} else {
+			out = append(out, results[from])
+		}
+		from = to
+	}
+	return out
 }
 
 func included(q *authz.Request) (attrs []authz.Attribute) {

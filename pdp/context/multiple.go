@@ -19,8 +19,27 @@ const (
 // Questions lists what the request asks, each question by itself, in the order
 // in which the answers stand in the response (Multiple Decision profile 1.0,
 // section 2). The attributes by which the questions of a scope or a
-// content-selector differ are marked to be included in the result.
+// content-selector differ are marked to be included in the result. The
+// questions of a scope of EntireHierarchy get one answer together.
 func (r *Request) Questions() ([]*authz.Request, error) {
+	asked, err := r.asked()
+	if err != nil {
+		return nil, err
+	}
+	questions := make([]*authz.Request, len(asked))
+	for i := range asked {
+		questions[i] = asked[i].Request
+	}
+	return questions, nil
+}
+
+// asked is one question, and the hierarchy that it is about a node of.
+type asked struct {
+	*authz.Request
+	whole *hierarchy
+}
+
+func (r *Request) asked() ([]asked, error) {
 	sets := r.references
 	if sets == nil {
 		all := make([]int, len(r.groups))
@@ -29,7 +48,7 @@ func (r *Request) Questions() ([]*authz.Request, error) {
 		}
 		sets = [][]int{all}
 	}
-	var questions []*authz.Request
+	var questions []asked
 	attributes := 0
 	for _, set := range sets {
 		err := r.product(set, func(groups []group) error {
@@ -63,9 +82,12 @@ func (r *Request) tooMany() error {
 }
 
 // question makes one request of groups whose categories differ.
-func (r *Request) question(groups []group) *authz.Request {
-	q := &authz.Request{ReturnPolicyIDs: r.ReturnPolicyIDs}
+func (r *Request) question(groups []group) asked {
+	q := asked{Request: &authz.Request{ReturnPolicyIDs: r.ReturnPolicyIDs}}
 	for _, g := range groups {
+		if g.whole != nil {
+			q.whole = g.whole
+		}
 		q.Attributes = append(q.Attributes, g.attrs...)
 		if g.content != nil {
 			q.Content = append(q.Content, *g.content)
@@ -106,13 +128,18 @@ func (r *Request) product(set []int, each func([]group) error) error {
 	return nil
 }
 
-// expand turns scopes and content-selectors into questions of their own.
+// expand turns scopes and content-selectors into questions of their own: scopes
+// last, so that the nodes of one hierarchy differ in nothing else.
 func (r *Request) expand(groups []group) ([][]group, error) {
-	all := [][]group{groups}
+	var order []int
 	for i := range groups {
-		if !many(groups[i]) {
-			continue
+		if many(groups[i]) {
+			order = append(order, i)
 		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return scopesLast(groups[i]) - scopesLast(groups[j]) })
+	all := [][]group{groups}
+	for _, i := range order {
 		var next [][]group
 		for _, set := range all {
 			alternatives, err := r.alternatives(set[i])
@@ -133,6 +160,13 @@ func (r *Request) expand(groups []group) ([][]group, error) {
 	return all, nil
 }
 
+func scopesLast(g group) int {
+	if hasScope(g) {
+		return 1
+	}
+	return 0
+}
+
 // many reports whether a group stands for several.
 func many(g group) bool {
 	return slices.ContainsFunc(g.attrs, func(a authz.Attribute) bool {
@@ -141,17 +175,28 @@ func many(g group) bool {
 }
 
 func (r *Request) alternatives(g group) ([]group, error) {
+	expand, at := (*Request).selected, -1
 	for i := range g.attrs {
 		switch g.attrs[i].ID {
-		case multipleSelector, shortSelector:
-			return r.selected(g, i)
 		case twoScope, oneScope:
-			if g.category == authz.Resource {
-				return r.scoped(g, i)
+			if g.category != authz.Resource {
+				continue
 			}
+		case multipleSelector, shortSelector:
+		default:
+			continue
+		}
+		if at >= 0 {
+			return nil, &Error{g.place(), "a category has one content-selector or one scope, not both or several"}
+		}
+		if at = i; hasScope(g) {
+			expand = (*Request).scoped
 		}
 	}
-	return []group{g}, nil
+	if at < 0 {
+		return []group{g}, nil
+	}
+	return expand(r, g, at)
 }
 
 // selected makes a group of each node that a content-selector selects
@@ -198,7 +243,7 @@ const environmentID = "urn:oasis:names:tc:xacml:1.0:environment:"
 
 // stopClock gives all questions the time of one moment (XACML 3.0 core,
 // 10.2.5), where no verified attribute gives it.
-func (r *Request) stopClock(questions []*authz.Request) {
+func (r *Request) stopClock(questions []asked) {
 	now := authz.MomentOf(r.options.Clock())
 	times := []authz.Attribute{
 		{ID: "current-time", Values: []authz.Value{authz.TimeValue(now)}},

@@ -49,7 +49,8 @@ type Options struct {
 	// (the content, when id is ""); nil trusts no attribute.
 	Verified func(c authz.Category, id string) bool
 	// Children gives the resources right below one, for requests with a scope
-	// of Children or Descendants; nil refuses such requests.
+	// of Children, Descendants or EntireHierarchy that are not about nodes of
+	// their own content; nil refuses such requests.
 	Children func(resource authz.Value) ([]authz.Value, error)
 	// Size bounds the document in bytes; 0 is DefaultSize.
 	Size int
@@ -107,6 +108,7 @@ type group struct {
 	category authz.Category
 	attrs    []authz.Attribute
 	content  *authz.Content
+	whole    *hierarchy // of which this is a node, if one answer is wanted for all
 	place    place
 }
 

@@ -331,7 +331,7 @@ func TestScopes(t *testing.T) {
 		require.Equal(t, want, strings.Join(got, " "), scope)
 	}
 	_, err := ask(o, "root", "Everything")
-	require.ErrorContains(t, err, "want Immediate, Children or Descendants")
+	require.ErrorContains(t, err, "want Immediate, Children, Descendants, XPath-expression or EntireHierarchy")
 	_, err = ask(o, "broken", "Children")
 	require.ErrorContains(t, err, "no such place")
 	_, err = ask(trusting(), "root", "Children")

@@ -147,6 +147,32 @@ func (n Node) Within(other Node) bool {
 	return false
 }
 
+// Elements returns the elements right below the node, in document order.
+func (n Node) Elements() (below []Node) {
+	switch {
+	case n.at == nil:
+		return []Node{Element(n.root)}
+	case n.attr >= 0:
+		return nil
+	}
+	for child := range n.at.Elements() {
+		below = append(below, Node{root: n.root, at: child, attr: -1})
+	}
+	return below
+}
+
+// In returns the node as one of the tree below root, an element of its own
+// tree; false if it is not at or below it.
+func (n Node) In(root *xml.Node) (Node, bool) {
+	in := Node{root: root, at: n.at, attr: n.attr}
+	for at := n.at; at != nil; at = at.Parent {
+		if at == root {
+			return in, true
+		}
+	}
+	return Node{}, false
+}
+
 // Path returns an expression that selects exactly this node, whatever prefixes
 // are bound: "/*[1]/*[2]/text()[1]".
 func (n Node) Path() string {

@@ -18,6 +18,9 @@ type Account struct {
 	Shared bool    `json:"shared,omitempty"` // several identities use it, as configuration states
 	Source string  `json:"source,omitempty"` // what named it: file:line, a policy, a lease
 
+	// Lease names the lease of a pool account, for whoever asks again; empty for
+	// other accounts.
+	Lease string `json:"lease,omitempty"`
 	// Revision is that of the decision for which the account was named.
 	Revision Revision `json:"revision,omitzero"`
 	// Expires is until when it may be relied on that the caller may have the

@@ -186,15 +186,16 @@ func (p *Pools) List(ctx context.Context, q Query) (all []Account, err error) {
 	return all, err
 }
 
-// Holder returns the account as it is, if it is leased to the identity now:
-// what a grant is checked against before it is made. It counts as use.
-func (p *Pools) Holder(ctx context.Context, account, identity string) (Lease, error) {
+// Holds returns a lease by its id, ErrNoLease if the account is no longer leased
+// under it: what to ask before something is started as an account that was
+// named a while ago. It is a use of the account.
+func (p *Pools) Holds(ctx context.Context, account, id string) (Lease, error) {
 	a, err := p.Show(ctx, account)
 	if err != nil {
 		return Lease{}, err
 	}
-	if a.State != Leased || a.Lease.Identity.Key != identity {
-		return Lease{}, fmt.Errorf("%w: account %s is %s, and not leased to that identity", ErrNoLease, account, a.State)
+	if a.State != Leased || a.Lease.ID() != id {
+		return Lease{}, fmt.Errorf("%w: account %s is %s, and lease %s is over", ErrNoLease, account, a.State, id)
 	}
 	p.touch(a.Lease.record(), a.Lease.Used)
 	return p.usable(ctx, *a.Lease)

@@ -87,6 +87,13 @@ func (k Key) same(o Key) bool {
 	return k.Pool == o.Pool && k.Identity.Key == o.Identity.Key && k.Group == o.Group && slices.Equal(k.Groups, o.Groups)
 }
 
+// ID names the lease of a normal key in messages and to whoever asks again: the
+// pool and 128 bits of a hash.
+func (k Key) ID() string {
+	sum := sha256.Sum256([]byte(k.record()))
+	return fmt.Sprintf("%s-%x", k.Pool, sum[:16])
+}
+
 // ofIdentity begins the record keys of all leases of an identity in a pool.
 func (k Key) ofIdentity() string {
 	sum := sha256.Sum256([]byte(k.Identity.Key))

@@ -115,7 +115,7 @@ func (r report) checks(chain *gsi.Chain, anchors *trust.Anchors) {
 			return fmt.Sprintf("%d of at most %d certificates", len(chain.Certificates), proxy.MaxCerts), proxy.Size(chain.Certificates)
 		}},
 		{"structure", func() (note string, err error) {
-			if path, err = proxy.Arrange(chain.Certificates); err != nil {
+			if path, err = proxy.Arrange(chain.Certificates, anchors.Accepts()); err != nil {
 				return "", err
 			}
 			return fmt.Sprintf("one end entity, proxies: %d", len(path.Proxies)), nil

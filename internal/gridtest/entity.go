@@ -1,6 +1,7 @@
 package gridtest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -42,8 +43,9 @@ func (e *Entity) Cert() *x509.Certificate { return e.Chain[0] }
 
 // EndEntity returns the certificate that the proxies of the chain stand on.
 func (e *Entity) EndEntity() *x509.Certificate {
-	for _, c := range e.Chain {
-		if !hasExtension(c, ProxyCertInfo) && !hasExtension(c, DraftProxyCertInfo) {
+	for i, c := range e.Chain {
+		legacy := i+1 < len(e.Chain) && bytes.Equal(c.RawIssuer, e.Chain[i+1].RawSubject) && bytes.HasSuffix(c.RawSubject, []byte("proxy"))
+		if !legacy && !hasExtension(c, ProxyCertInfo) && !hasExtension(c, DraftProxyCertInfo) {
 			return c
 		}
 	}
@@ -77,6 +79,7 @@ type ProxySpec struct {
 	Legacy     bool          // no ProxyCertInfo, CN=proxy: Globus 2
 	Uncritical bool          // a ProxyCertInfo that is not critical
 	RawInfo    []byte        // DER of ProxyCertInfo in place of the one made
+	MD5        bool          // signed so; the parent's key must be RSA
 	// Change has the last word over the template before it is signed.
 	Change func(*x509.Certificate)
 }
@@ -104,6 +107,11 @@ func (e *Entity) Proxy(s ProxySpec) (*Entity, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, fmt.Errorf("the proxy as specified cannot be parsed: %w", err)
+	}
+	if s.MD5 {
+		if cert, err = SignMD5(cert, e.Key); err != nil {
+			return nil, err
+		}
 	}
 	return &Entity{Chain: append([]*x509.Certificate{cert}, e.Chain...), Key: key, Now: e.Now}, nil
 }
@@ -179,7 +187,7 @@ func (s ProxySpec) extension() (pkix.Extension, error) {
 	return x, err
 }
 
-// info is the DER of ProxyCertInfo (RFC 3820 section 3.8).
+// info is the DER of ProxyCertInfo (RFC 3820 section 3.8), or of the draft's.
 func (s ProxySpec) info() ([]byte, error) {
 	type policy struct {
 		Language asn1.ObjectIdentifier
@@ -191,6 +199,12 @@ func (s ProxySpec) info() ([]byte, error) {
 	}
 	if s.PathLen == nil {
 		return asn1.Marshal(struct{ Policy policy }{p})
+	}
+	if s.Draft {
+		return asn1.Marshal(struct {
+			Policy  policy
+			PathLen int `asn1:"explicit,tag:1"`
+		}{p, *s.PathLen})
 	}
 	return asn1.Marshal(struct {
 		PathLen int

@@ -4,8 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // key identifiers are made with it
-	"crypto/sha256"
+	"crypto/sha1"     //nolint:gosec // key identifiers are made with it
+	_ "crypto/sha256" // for crypto.SHA256.New
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -81,6 +81,7 @@ type ACSpec struct {
 	Certs     [][]byte                  // certificates carried, in DER
 	SignWith  crypto.Signer             // a key other than the server's: a forgery
 	Outer     *pkix.AlgorithmIdentifier // outside, if not as inside
+	Hash      crypto.Hash               // SHA-256; Change must name the algorithm of another
 	// Change has the last word over the structure before it is signed.
 	Change func(*AC)
 }
@@ -123,8 +124,13 @@ func (v *VOMS) Certify(holder *Entity, s ACSpec) ([]byte, error) {
 	if key == nil {
 		key = v.Key
 	}
-	sum := sha256.Sum256(info)
-	signature, err := key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	hash := s.Hash
+	if hash == 0 {
+		hash = crypto.SHA256
+	}
+	h := hash.New()
+	h.Write(info)
+	signature, err := key.Sign(rand.Reader, h.Sum(nil), hash)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ type limbo struct {
 	t                       *testing.T
 	grid                    *gridtest.Grid
 	sub, unknown, namesake  *gridtest.CA
+	ancient, below          *gridtest.CA // of RSA; certified by that with MD5
 	person, bob             *gridtest.Entity
 	server, other, impostor *gridtest.VOMS
 	rsa, weakRSA            crypto.Signer
@@ -55,6 +56,7 @@ type limbo struct {
 	trustDir                string
 	verifier                *gsi.Verifier
 	cases                   []limboCase
+	old                     []oldCase
 }
 
 func newECKey(t *testing.T, curve elliptic.Curve) crypto.Signer {
@@ -117,11 +119,18 @@ func newLimbo(t *testing.T) *limbo {
 	must()
 	l.weakRSA, err = rsa.GenerateKey(rand.Reader, 1024)
 	must()
+	l.ancient, err = gridtest.NewCAFrom("/DC=test/DC=ancient", gridtest.Spec{Subject: "/DC=test/DC=ancient/CN=CA", Key: l.rsa})
+	must()
+	l.below, err = l.ancient.Sub("/DC=test/DC=ancient/DC=below")
+	must()
+	l.below.Cert, err = gridtest.SignMD5(l.below.Cert, l.rsa)
+	must()
 	l.build()
+	l.buildOld()
 	for _, e := range l.revoked {
 		l.grid.Strong.Revoke(e)
 	}
-	require.NoError(t, gridtest.WriteTrust(l.trustDir, l.grid.Strong, l.grid.Weak, l.sub))
+	require.NoError(t, gridtest.WriteTrust(l.trustDir, l.grid.Strong, l.grid.Weak, l.sub, l.ancient, l.below))
 	vomsDir := t.TempDir()
 	require.NoError(t, l.server.WriteLSC(vomsDir))
 	require.NoError(t, l.other.WriteLSC(vomsDir))
@@ -242,8 +251,10 @@ func (l *limbo) join(kind limboEntity, shape limboShape, m limboMembership) {
 }
 
 // fails returns what is not as expected, "" if nothing.
-func (l *limbo) fails(c limboCase) string {
-	credential := l.verifier.Verify(c.chain)
+func (l *limbo) fails(c limboCase) string { return l.failsBy(l.verifier, c) }
+
+func (l *limbo) failsBy(v *gsi.Verifier, c limboCase) string {
+	credential := v.Verify(c.chain)
 	chain, _ := gsi.ChainOf(credential)
 	if err := credential.Verdict(); err != nil || len(c.refused) > 0 {
 		if err == nil {
@@ -277,6 +288,7 @@ func TestLimbo(t *testing.T) {
 	l := newLimbo(t)
 	require.GreaterOrEqual(t, len(l.cases), 600)
 	t.Run("as expected", l.asExpected)
+	t.Run("behind switches", l.behindSwitches)
 	t.Run("second opinion", l.secondOpinions)
 }
 

@@ -119,7 +119,7 @@ type subject struct {
 func newSubject(v *Verifier, digest [32]byte, certs []*x509.Certificate) *subject {
 	s := &subject{verifier: v, digest: digest, chain: Chain{Certificates: slices.Clone(certs)}, carried: carried(certs)}
 	var err error
-	if s.chain.Path, s.fault = proxy.Arrange(certs); s.fault == nil {
+	if s.chain.Path, s.fault = proxy.Arrange(certs, v.trust.Accepts()); s.fault == nil {
 		s.fault = s.chain.Path.CheckSignatures()
 	}
 	if err = s.chain.read(); err != nil && s.fault == nil {

@@ -16,8 +16,10 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // fake is a throw-away PKI with proxies made by voms-proxy-fake, so that our
@@ -116,6 +118,7 @@ func TestProxiesMadeByVOMS(t *testing.T) {
 			require.ErrorContains(t, chain.Ignored[0].Err, c.ignored)
 		})
 	}
+	t.Run("of old kinds", func(t *testing.T) { t.Parallel(); f.oldKinds(t) })
 	// ⚿ Threats 31 and 33.
 	t.Run("spliced, old form", func(t *testing.T) { t.Parallel(); f.splice(t) })
 	t.Run("spliced, new form", func(t *testing.T) { t.Parallel(); f.splice(t, newForm...) })
@@ -144,4 +147,41 @@ func (f *fake) splice(t *testing.T, environment ...string) {
 	require.NoError(t, err)
 	_, err = directory.Current().Verify(voms.Read(stolen.Value)[0], alice.EndEntity(), elsewhere.verifier.Trust().Current(), time.Now())
 	require.ErrorContains(t, err, "not trusted")
+}
+
+// oldKinds has the proxies of Globus 2 and 3 made, and offers them to a site
+// that lets them in and to one that does not.
+func (f *fake) oldKinds(t *testing.T) {
+	directory, err := voms.Open(voms.Options{Dir: filepath.Join(f.dir, "vomsdir")})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		version string
+		needs   weak.Switches
+		kind    proxy.Kind
+	}{{"2", weak.LegacyProxies, proxy.Legacy}, {"3", weak.DraftProxies, proxy.Draft}} {
+		for _, limited := range []bool{false, true} {
+			out := filepath.Join(t.TempDir(), "proxy")
+			at := func(name string) string { return filepath.Join(f.dir, name) }
+			args := []string{"-proxyver", c.version, "-cert", at("alice.cert.pem"), "-key", at("alice.key.pem"), "-certdir", at("certificates"),
+				"-hostcert", at("voms.cert.pem"), "-hostkey", at("voms.key.pem"), "-voms", "testvo", "-uri", "voms.testgrid.org:15000", "-fqan", "/testvo", "-out", out}
+			if limited {
+				args = append(args, "-limited")
+			}
+			cmd := exec.Command("voms-proxy-fake", args...)
+			cmd.Env = append(os.Environ(), "HOME="+f.dir, "X509_CERT_DIR="+at("certificates"), "X509_VOMS_DIR="+at("vomsdir"))
+			text, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", text)
+			certs := readPEM(t, out)
+			require.Error(t, f.verifier.Verify(certs).Verdict(), "no switch")
+			authorities, err := trust.Open(trust.Options{Dir: at("certificates"), Accept: c.needs})
+			require.NoError(t, err)
+			credential := gsi.NewVerifier(authorities, nil, gsi.WithVOMS(directory, nil)).Verify(certs)
+			require.NoError(t, credential.Verdict())
+			chain, _ := gsi.ChainOf(credential)
+			require.Equal(t, "/DC=org/DC=testgrid/OU=people/CN=alice Test", chain.Subject.Slash())
+			require.Equal(t, c.kind, chain.Path.Kind)
+			require.Equal(t, limited, chain.Limited)
+			require.Equal(t, []string{"/testvo"}, fqans(chain))
+		}
+	}
 }

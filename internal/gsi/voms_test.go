@@ -2,9 +2,11 @@ package gsi_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -21,7 +23,9 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // members is a site with two virtual organizations, a user and a log.
@@ -455,5 +459,49 @@ func TestAttributesThatCountAgainstTheCaller(t *testing.T) {
 		require.Len(t, chain.Ignored, 1)
 		require.Equal(t, "testvo", chain.Ignored[0].VO)
 		require.Equal(t, []string{"/testvo/Role=pilot"}, chain.Ignored[0].FQANs)
+	}
+}
+
+// ⚿ Attribute certificates of MD5 and SHA-1 count behind their switch only.
+func TestWeakAttributeCertificates(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	ca, err := gridtest.NewCA("/DC=test")
+	require.NoError(t, err)
+	server, err := ca.Issue(gridtest.Spec{Subject: "/DC=test/CN=voms.test", Key: key})
+	require.NoError(t, err)
+	v := &gridtest.VOMS{Entity: server, VO: "testvo", HostName: "voms.test"}
+	trustDir, vomsDir := t.TempDir(), t.TempDir()
+	require.NoError(t, gridtest.WriteTrust(trustDir, ca))
+	require.NoError(t, v.WriteLSC(vomsDir))
+	directory, err := voms.Open(voms.Options{Dir: vomsDir})
+	require.NoError(t, err)
+	ann, err := ca.User("Ann Other")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		hash  crypto.Hash
+		oid   asn1.ObjectIdentifier
+		needs weak.Switches
+	}{
+		{crypto.MD5, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}, weak.MD5},
+		{crypto.SHA1, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}, weak.SHA1},
+	} {
+		ac, err := v.Certify(ann, gridtest.ACSpec{Hash: c.hash, Change: func(a *gridtest.AC) {
+			a.Algorithm = pkix.AlgorithmIdentifier{Algorithm: c.oid, Parameters: asn1.NullRawValue}
+		}})
+		require.NoError(t, err)
+		e, err := ann.Proxy(gridtest.ProxySpec{Change: gridtest.Carrying(ac)})
+		require.NoError(t, err)
+		for _, on := range []weak.Switches{0, c.needs, weak.All() &^ c.needs, weak.All()} {
+			authorities, err := trust.Open(trust.Options{Dir: trustDir, Accept: on})
+			require.NoError(t, err)
+			credential := gsi.NewVerifier(authorities, nil, gsi.WithVOMS(directory, nil)).Verify(e.Chain)
+			require.NoError(t, credential.Verdict())
+			chain, _ := gsi.ChainOf(credential)
+			require.Equal(t, on.Has(c.needs), chain.VOMS != nil)
+			if chain.VOMS == nil {
+				require.ErrorContains(t, chain.Ignored[0].Err, "not accepted")
+			}
+		}
 	}
 }

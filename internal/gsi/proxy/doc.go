@@ -10,6 +10,13 @@
 //
 // Accepted are proxies of RFC 3820 with the languages "impersonation"
 // (inherit all) and "limited" (Globus). Refused are independent proxies, any
-// other language, the proxies of Globus 2 and 3, proxies of hosts and of CAs,
-// and an unlimited proxy below a limited one.
+// other language, proxies of hosts and of CAs, and an unlimited proxy below a
+// limited one.
+//
+// The kinds before RFC 3820 are accepted only behind switches of
+// internal/gsi/weak, and never in one chain with another kind. The proxies of
+// Globus 3 carry a ProxyCertInfo under an identifier of Globus's and are judged
+// as those of RFC 3820 are. Those of Globus 2 carry none: the name says all,
+// CN=proxy or CN=limited proxy below the name of the issuer, and there is no
+// path length.
 package proxy

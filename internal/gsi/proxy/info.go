@@ -36,25 +36,53 @@ var errInfo = errors.New("malformed ProxyCertInfo")
 // error.
 func ParseInfo(der []byte) (Info, error) {
 	info := Info{PathLen: NoLimit}
-	input := cryptobyte.String(der)
-	var body, policy cryptobyte.String
-	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty() {
+	body, ok := sequence(der)
+	if !ok || body.PeekASN1Tag(cbasn1.INTEGER) && !info.readPathLen(&body) || !info.readPolicy(&body) || !body.Empty() {
 		return Info{}, errInfo
-	}
-	if body.PeekASN1Tag(cbasn1.INTEGER) {
-		if !body.ReadASN1Integer(&info.PathLen) || info.PathLen < 0 {
-			return Info{}, errInfo
-		}
-	}
-	if !body.ReadASN1(&policy, cbasn1.SEQUENCE) || !body.Empty() || !policy.ReadASN1ObjectIdentifier(&info.Language) {
-		return Info{}, errInfo
-	}
-	if !policy.Empty() {
-		var text cryptobyte.String
-		if !policy.ReadASN1(&text, cbasn1.OCTET_STRING) || !policy.Empty() {
-			return Info{}, errInfo
-		}
-		info.Policy = append([]byte{}, text...)
 	}
 	return info, nil
+}
+
+// ParseDraftInfo reads the ProxyCertInfo of the draft, as Globus 3 writes it:
+// the policy comes first, and the path length has a tag of its own.
+func ParseDraftInfo(der []byte) (Info, error) {
+	info := Info{PathLen: NoLimit}
+	body, ok := sequence(der)
+	if !ok || !info.readPolicy(&body) {
+		return Info{}, errInfo
+	}
+	var length cryptobyte.String
+	var stated bool
+	if !body.ReadOptionalASN1(&length, &stated, cbasn1.Tag(1).ContextSpecific().Constructed()) || !body.Empty() {
+		return Info{}, errInfo
+	}
+	if stated && (!info.readPathLen(&length) || !length.Empty()) {
+		return Info{}, errInfo
+	}
+	return info, nil
+}
+
+func sequence(der []byte) (body cryptobyte.String, ok bool) {
+	input := cryptobyte.String(der)
+	ok = input.ReadASN1(&body, cbasn1.SEQUENCE) && input.Empty()
+	return body, ok
+}
+
+func (i *Info) readPathLen(s *cryptobyte.String) bool {
+	return s.ReadASN1Integer(&i.PathLen) && i.PathLen >= 0
+}
+
+func (i *Info) readPolicy(s *cryptobyte.String) bool {
+	var policy, text cryptobyte.String
+	if !s.ReadASN1(&policy, cbasn1.SEQUENCE) || !policy.ReadASN1ObjectIdentifier(&i.Language) {
+		return false
+	}
+	if policy.Empty() {
+		return true
+	}
+	if !policy.ReadASN1(&text, cbasn1.OCTET_STRING) || !policy.Empty() {
+		return false
+	}
+	i.Policy = append([]byte{}, text...)
+	return true
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // The bounds of a chain. They hold before anything else is looked at.
@@ -28,6 +29,10 @@ type Path struct {
 	Above []*x509.Certificate
 	// Limited is set if any proxy is limited: it may not submit jobs.
 	Limited bool
+	// Kind is that of all proxies.
+	Kind Kind
+
+	accept weak.Switches
 }
 
 // Size checks the bounds of a chain.
@@ -49,17 +54,19 @@ func Size(chain []*x509.Certificate) error {
 
 // Arrange puts a chain in order and checks everything about its proxies that
 // needs no signature and no clock. The first certificate is the one whose key
-// the caller has shown to hold; the others may come in any order.
-func Arrange(chain []*x509.Certificate) (*Path, error) {
+// the caller has shown to hold; the others may come in any order. What is not
+// RFC 3820 and strong passes only behind the switches.
+func Arrange(chain []*x509.Certificate, accept weak.Switches) (*Path, error) {
 	if err := Size(chain); err != nil {
 		return nil, err
 	}
+	p := &Path{accept: accept}
 	for _, c := range chain {
-		if err := checkStrength(c); err != nil {
+		if err := p.checkStrength(c); err != nil {
 			return nil, err
 		}
 	}
-	p, rest, err := climb(chain)
+	rest, err := p.climb(chain)
 	if err != nil {
 		return nil, err
 	}
@@ -70,24 +77,40 @@ func Arrange(chain []*x509.Certificate) (*Path, error) {
 	return p, p.descend()
 }
 
-// climb follows the issuers from the first certificate to the end entity.
-func climb(chain []*x509.Certificate) (p *Path, rest []*x509.Certificate, err error) {
-	p = &Path{}
+// climb follows the issuers from the first certificate to the end entity and
+// returns the certificates that it did not come by.
+func (p *Path) climb(chain []*x509.Certificate) (rest []*x509.Certificate, err error) {
 	c, rest := chain[0], slices.Clone(chain[1:])
-	for isProxy(c) {
-		p.Proxies = append(p.Proxies, c)
+	for {
+		kind := p.kindOf(c)
+		if kind == None {
+			p.EndEntity = c
+			return rest, nil
+		}
+		if err := p.join(c, kind); err != nil {
+			return nil, err
+		}
 		at := parentIndex(c, rest)
 		if at < 0 {
-			return nil, nil, fmt.Errorf("the certificate that signed the proxy %s is missing from the chain, or is there twice", text(c))
+			return nil, fmt.Errorf("the certificate that signed the proxy %s is missing from the chain, or is there twice", text(c))
 		}
 		parent := rest[at]
-		if err := checkProxy(c, parent); err != nil {
-			return nil, nil, err
+		if err := p.checkProxy(c, parent); err != nil {
+			return nil, err
 		}
 		c, rest = parent, slices.Delete(rest, at, at+1)
 	}
-	p.EndEntity = c
-	return p, rest, nil
+}
+
+// join adds a proxy, which must be of the kind of those below it: what one
+// kind states the other cannot limit.
+func (p *Path) join(c *x509.Certificate, kind Kind) error {
+	if p.Kind != None && p.Kind != kind {
+		return fmt.Errorf("the %s proxy %s stands above %s proxies: one chain must not mix proxies of RFC 3820 with those before", kind, text(c), p.Kind)
+	}
+	p.Kind = kind
+	p.Proxies = append(p.Proxies, c)
+	return nil
 }
 
 // parentIndex returns the one certificate of rest that c names as its issuer,
@@ -114,7 +137,7 @@ func keyIDsAgree(c, parent *x509.Certificate) bool {
 func (p *Path) descend() error {
 	left := NoLimit
 	for _, c := range slices.Backward(p.Proxies) {
-		info, err := infoOf(c)
+		info, err := p.infoOf(c)
 		if err != nil {
 			return err
 		}
@@ -145,7 +168,7 @@ func (p *Path) CheckSignatures() error {
 			parent = p.Proxies[i+1]
 		}
 		// Not CheckSignatureFrom: the parent is no CA, and need not be.
-		if err := parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
+		if err := p.accept.CheckSignature(parent, c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
 			return fmt.Errorf("the proxy %s is not signed by %s: %w", text(c), text(parent), err)
 		}
 	}

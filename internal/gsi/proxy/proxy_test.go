@@ -42,7 +42,7 @@ func chainOf(t *testing.T, e *gridtest.Entity, specs ...gridtest.ProxySpec) *gri
 }
 
 func verify(chain []*x509.Certificate) (*proxy.Path, error) {
-	p, err := proxy.Arrange(chain)
+	p, err := proxy.Arrange(chain, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func TestAmbiguousIssuerIsRefused(t *testing.T) {
 func TestStructureBeforeSignatures(t *testing.T) {
 	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	_, err = proxy.Arrange(chainOf(t, user(t), spec{Language: gridtest.Independent}, spec{SignWith: stranger}).Chain)
+	_, err = proxy.Arrange(chainOf(t, user(t), spec{Language: gridtest.Independent}, spec{SignWith: stranger}).Chain, 0)
 	require.ErrorContains(t, err, "independent")
 }
 
@@ -225,7 +225,7 @@ func TestKeys(t *testing.T) {
 	huge := *user(t).Cert()
 	huge.PublicKey = &rsa.PublicKey{N: weak.N.Lsh(weak.N, 15*1024), E: 65537}
 	start := time.Now()
-	_, err = proxy.Arrange([]*x509.Certificate{&huge})
+	_, err = proxy.Arrange([]*x509.Certificate{&huge}, 0)
 	require.ErrorContains(t, err, "16384 bits")
 	require.Less(t, time.Since(start), 50*time.Millisecond)
 }
@@ -250,4 +250,36 @@ func FuzzParseInfo(f *testing.F) {
 			require.NotEmpty(t, info.Language)
 		}
 	})
+}
+
+func FuzzParseDraftInfo(f *testing.F) {
+	f.Add([]byte{0x30, 0x11, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0xa1, 3, 2, 1, 1})
+	f.Add([]byte{0x30, 0x0c, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1})
+	f.Fuzz(func(t *testing.T, der []byte) {
+		info, err := proxy.ParseDraftInfo(der)
+		if err == nil {
+			require.GreaterOrEqual(t, info.PathLen, proxy.NoLimit)
+			require.NotEmpty(t, info.Language)
+		}
+	})
+}
+
+func TestDraftInfo(t *testing.T) {
+	info, err := proxy.ParseDraftInfo([]byte{0x30, 0x11, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0xa1, 3, 2, 1, 1})
+	require.NoError(t, err)
+	require.Equal(t, proxy.Info{PathLen: 1, Language: proxy.Impersonation}, info)
+	for name, der := range map[string][]byte{
+		"length first":         {0x30, 0x0f, 2, 1, 3, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1},
+		"length not explicit":  {0x30, 0x0f, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0x81, 1, 1},
+		"two lengths":          {0x30, 0x14, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0xa1, 6, 2, 1, 1, 2, 1, 1},
+		"negative length":      {0x30, 0x11, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0xa1, 3, 2, 1, 0xff},
+		"something after it":   {0x30, 0x13, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0xa1, 3, 2, 1, 1, 5, 0},
+		"no policy":            {0x30, 0x05, 0xa1, 3, 2, 1, 1},
+		"trailing bytes":       {0x30, 0x0c, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0},
+		"nothing":              {},
+		"another tag's length": {0x30, 0x11, 0x30, 0x0a, 6, 8, 43, 6, 1, 5, 5, 7, 21, 1, 0xa2, 3, 2, 1, 1},
+	} {
+		_, err := proxy.ParseDraftInfo(der)
+		require.ErrorContains(t, err, "malformed ProxyCertInfo", name)
+	}
 }

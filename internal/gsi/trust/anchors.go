@@ -2,7 +2,6 @@ package trust
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,12 +11,14 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // Anchors is a set of certification authorities at one moment. It is
 // immutable, so its address tells one state from the next.
 type Anchors struct {
 	policy        CRLPolicy
+	accept        weak.Switches
 	roots         *x509.CertPool
 	intermediates *x509.CertPool
 	authorities   map[string]*authority // by subject and key
@@ -56,7 +57,7 @@ func caKey(c *x509.Certificate) string {
 }
 
 func (o *Options) assemble(all files) *Anchors {
-	a := &Anchors{policy: o.CRLs, roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), authorities: map[string]*authority{}, troubles: all.Troubles()}
+	a := &Anchors{policy: o.CRLs, accept: o.Accept, roots: x509.NewCertPool(), intermediates: x509.NewCertPool(), authorities: map[string]*authority{}, troubles: all.Troubles()}
 	bases := map[string][]*authority{}
 	for path, f := range all {
 		for _, c := range f.Content.certs {
@@ -73,13 +74,16 @@ func (o *Options) assemble(all files) *Anchors {
 		}
 		for _, list := range f.Content.crls {
 			for _, one := range a.authorities {
-				one.take(list)
+				one.take(list, o.Accept)
 			}
 		}
 	}
 	a.count = len(a.authorities)
 	return a
 }
+
+// Accepts returns what is let in though it is no longer safe.
+func (a *Anchors) Accepts() weak.Switches { return a.accept }
 
 // Troubles returns the files whose newest content is not in force, by path.
 func (a *Anchors) Troubles() []follow.Trouble { return a.troubles }
@@ -122,8 +126,8 @@ func (one *authority) join(k kind, f *file) {
 }
 
 // take keeps the newest list of the CA.
-func (one *authority) take(list *crl) {
-	if bytes.Equal(list.issuer, one.cert.RawSubject) && (one.crl == nil || list.thisUpdate.After(one.crl.thisUpdate)) && list.signedBy(one.cert) == nil {
+func (one *authority) take(list *crl, accept weak.Switches) {
+	if bytes.Equal(list.issuer, one.cert.RawSubject) && (one.crl == nil || list.thisUpdate.After(one.crl.thisUpdate)) && list.signedBy(one.cert, accept) == nil {
 		one.crl = list
 	}
 }
@@ -150,6 +154,11 @@ func (a *Anchors) Verify(leaf *x509.Certificate, above []*x509.Certificate, at t
 		}
 	}
 	chains, err := leaf.Verify(x509.VerifyOptions{Roots: a.roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage}})
+	if err != nil && a.accept.Has(weak.SHA1|weak.MD5) {
+		if chains = a.weakChains(leaf, above, at, usage); len(chains) > 0 {
+			err = nil
+		}
+	}
 	if err != nil {
 		return Path{}, a.readable(leaf, err)
 	}
@@ -177,7 +186,7 @@ func (a *Anchors) readable(leaf *x509.Certificate, err error) error {
 func (a *Anchors) check(chain []*x509.Certificate, at time.Time) (until time.Time, err error) {
 	until = chain[0].NotAfter
 	for i, c := range chain {
-		if err := checkSize(c); err != nil {
+		if err := a.accept.CheckKey(c); err != nil {
 			return until, err
 		}
 		until = earlier(until, c.NotAfter)
@@ -205,14 +214,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func checkSize(c *x509.Certificate) error {
-	const least = 2048
-	if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < least {
-		return fmt.Errorf("%s has an RSA key of %d bits: at least %d are needed", name.Text(c.RawSubject), k.N.BitLen(), least)
-	}
-	return nil
 }
 
 // checkPolicy applies the signing policies: every one there is must allow.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // crl is a revocation list that was read but not necessarily verified.
@@ -102,8 +104,12 @@ func parseOldCRL(der []byte) (*crl, error) {
 	return c, nil
 }
 
-// oldAlgorithms are the signature algorithms of RFC 4055, 5758 and 8410.
+// oldAlgorithms are the signature algorithms of RFC 3279, 4055, 5758 and 8410.
+// Which of them are accepted is for signedBy to say.
 var oldAlgorithms = map[string]x509.SignatureAlgorithm{
+	"1.2.840.113549.1.1.4":  x509.MD5WithRSA,
+	"1.2.840.113549.1.1.5":  x509.SHA1WithRSA,
+	"1.2.840.10045.4.1":     x509.ECDSAWithSHA1,
 	"1.2.840.113549.1.1.11": x509.SHA256WithRSA,
 	"1.2.840.113549.1.1.12": x509.SHA384WithRSA,
 	"1.2.840.113549.1.1.13": x509.SHA512WithRSA,
@@ -114,16 +120,14 @@ var oldAlgorithms = map[string]x509.SignatureAlgorithm{
 }
 
 // signedBy checks that the list is that CA's own.
-func (c *crl) signedBy(ca *x509.Certificate) error {
+func (c *crl) signedBy(ca *x509.Certificate, accept weak.Switches) error {
 	switch {
 	case !bytes.Equal(c.issuer, ca.RawSubject):
 		return errors.New("issued by another CA")
 	case ca.KeyUsage != 0 && ca.KeyUsage&x509.KeyUsageCRLSign == 0:
 		return errors.New("the CA's key may not sign lists")
-	case c.algorithm == x509.SHA1WithRSA || c.algorithm == x509.ECDSAWithSHA1:
-		return fmt.Errorf("signed with %s, which is not accepted", c.algorithm)
 	}
-	return ca.CheckSignature(c.algorithm, c.tbs, c.signature)
+	return accept.CheckSignature(ca, c.algorithm, c.tbs, c.signature)
 }
 
 func (c *crl) revokes(cert *x509.Certificate) bool {

@@ -149,13 +149,13 @@ func FuzzParseCRL(f *testing.F) {
 		require.NoError(f, err)
 		list, err := parseCRL(der)
 		require.NoError(f, err)
-		require.NoError(f, list.signedBy(ca.Cert))
+		require.NoError(f, list.signedBy(ca.Cert, 0))
 		require.True(f, list.revokes(e.Cert()))
 		f.Add(der)
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
 		if list, err := parseCRL(der); err == nil {
-			_ = list.signedBy(ca.Cert)
+			_ = list.signedBy(ca.Cert, 0)
 			_ = list.revokes(e.Cert())
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // CRLPolicy says what to do about revocation lists.
@@ -31,7 +32,9 @@ type Options struct {
 	Dir   string   // an IGTF trust directory
 	Files []string // PEM files of CA certificates and revocation lists
 	CRLs  CRLPolicy
-	Log   *slog.Logger // nil discards
+	// Accept lets in what is no longer safe; see package weak.
+	Accept weak.Switches
+	Log    *slog.Logger // nil discards
 }
 
 // Store is a set of certification authorities that can change while in use.
@@ -73,6 +76,9 @@ func (s *Store) fileErrors() error {
 	return errors.Join(all...)
 }
 
+// Accepts returns what is let in though it is no longer safe.
+func (s *Store) Accepts() weak.Switches { return s.options.Accept }
+
 // Current returns the authorities in force. It never changes and is not nil;
 // a later call returns another after a change.
 func (s *Store) Current() *Anchors { return s.current.Load() }
@@ -95,7 +101,7 @@ func (s *Store) Reload() (changed bool, err error) {
 	if !changed && s.current.Load() != nil {
 		return false, nil
 	}
-	verifyLists(s.files, after)
+	s.options.verifyLists(s.files, after)
 	s.files.Report(after, s.options.Log)
 	s.files = after
 	s.current.Store(s.options.assemble(after))
@@ -104,7 +110,7 @@ func (s *Store) Reload() (changed bool, err error) {
 
 // verifyLists checks each new list against the CAs, and puts back what a file
 // held before if its new list is not signed by its CA or is older.
-func verifyLists(before, after files) {
+func (o *Options) verifyLists(before, after files) {
 	cas := map[string][]*x509.Certificate{}
 	for _, f := range after {
 		for _, c := range f.Content.certs {
@@ -125,7 +131,7 @@ func verifyLists(before, after files) {
 		next := *f
 		next.Content.crls, next.Content.rejected = lists, nil
 		next.Err, next.Known = nil, true
-		if err := acceptable(lists, old, cas); err != nil {
+		if err := o.acceptable(lists, old, cas); err != nil {
 			if f == old {
 				continue // still
 			}
@@ -140,9 +146,9 @@ func verifyLists(before, after files) {
 
 // acceptable checks new lists of a file: signed by a CA that is here, and not
 // older than what is in force of the same CA.
-func acceptable(lists []*crl, old *file, cas map[string][]*x509.Certificate) error {
+func (o *Options) acceptable(lists []*crl, old *file, cas map[string][]*x509.Certificate) error {
 	for _, list := range lists {
-		ca, err := signer(list, cas)
+		ca, err := o.signer(list, cas)
 		if err != nil {
 			return err
 		}
@@ -150,7 +156,7 @@ func acceptable(lists []*crl, old *file, cas map[string][]*x509.Certificate) err
 			continue
 		}
 		for _, before := range old.Content.crls {
-			if list.thisUpdate.Before(before.thisUpdate) && before.signedBy(ca) == nil {
+			if list.thisUpdate.Before(before.thisUpdate) && before.signedBy(ca, o.Accept) == nil {
 				return fmt.Errorf("a list of %s, older than the one in force", list.thisUpdate.Format(time.RFC3339))
 			}
 		}
@@ -158,10 +164,10 @@ func acceptable(lists []*crl, old *file, cas map[string][]*x509.Certificate) err
 	return nil
 }
 
-func signer(list *crl, cas map[string][]*x509.Certificate) (ca *x509.Certificate, err error) {
+func (o *Options) signer(list *crl, cas map[string][]*x509.Certificate) (ca *x509.Certificate, err error) {
 	err = fmt.Errorf("no CA %s here", name.Text(list.issuer))
 	for _, ca = range cas[string(list.issuer)] {
-		if err = list.signedBy(ca); err == nil {
+		if err = list.signedBy(ca, o.Accept); err == nil {
 			return ca, nil
 		}
 	}

@@ -163,9 +163,12 @@ func (c *Certificate) readValidity(s cryptobyte.String) error {
 	return nil
 }
 
-// algorithms are those accepted, by the DER of their identifiers (RFC 4055,
-// 5758 and 8410): neither MD5 nor SHA-1 is among them.
+// algorithms are those known, by the DER of their identifiers (RFC 4055,
+// 3279, 5758 and 8410). Which of them are accepted is for Verify to say.
 var algorithms = map[string]x509.SignatureAlgorithm{
+	"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04\x05\x00": x509.MD5WithRSA,
+	"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05\x05\x00": x509.SHA1WithRSA,
+	"\x30\x09\x06\x07\x2a\x86\x48\xce\x3d\x04\x01":                 x509.ECDSAWithSHA1,
 	"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00": x509.SHA256WithRSA,
 	"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00": x509.SHA384WithRSA,
 	"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d\x05\x00": x509.SHA512WithRSA,

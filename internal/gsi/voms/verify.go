@@ -10,8 +10,8 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
-	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 )
 
 // Grant is what a verified attribute certificate says.
@@ -43,7 +43,7 @@ func (s *Servers) Verify(c *Certificate, endEntity *x509.Certificate, anchors *t
 		func() error { return c.checkHolder(endEntity) },
 		func() error { return c.checkTime(at) },
 		func() error { return c.checkTargets(s.hosts) },
-		c.checkServer,
+		func() error { return c.checkServer(anchors.Accepts()) },
 	} {
 		if err := check(); err != nil {
 			return Grant{}, err
@@ -85,9 +85,12 @@ func (c *Certificate) checkTargets(hosts map[string]bool) error {
 
 // checkServer checks what the server's certificate must be, whoever vouches
 // for it.
-func (c *Certificate) checkServer() error {
+func (c *Certificate) checkServer(accept weak.Switches) error {
+	if err := accept.CheckAlgorithm(c.algorithm); err != nil {
+		return fmt.Errorf("it is %w", err)
+	}
 	for _, cert := range c.Certs {
-		if err := proxy.CheckKey(cert); err != nil {
+		if err := accept.CheckKey(cert); err != nil {
 			return err
 		}
 	}
@@ -120,7 +123,7 @@ func (s *Servers) checkSigner(c *Certificate, anchors *trust.Anchors, at time.Ti
 	case !listed.begins(names[0], names[1]):
 		return issuer, until, fmt.Errorf("its issuer %s, certified by %s, is not listed in %s/%s%s", names[0], names[1], c.VO, c.Server, extension)
 	}
-	if err := server.CheckSignature(c.algorithm, c.info, c.signature); err != nil {
+	if err := anchors.Accepts().CheckSignature(server, c.algorithm, c.info, c.signature); err != nil {
 		return issuer, until, fmt.Errorf("it is not signed by %s: %w", issuer, err)
 	}
 	path, err := anchors.Verify(server, c.Certs[1:], at, x509.ExtKeyUsageAny)

@@ -1,20 +1,20 @@
 package pdp_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/kit"
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	wire "github.com/gatehouse-authz/gatehouse/pdp/context"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -26,33 +26,22 @@ import (
 // the decision by the Engine. A case whose oracle is disputed stands in a list
 // with the reason and with our answer, and fails when that answer changes.
 
-// conformanceCase is a line of a kit's INDEX.tsv.
-type conformanceCase struct {
-	kit      string            // folder
-	names    map[string]string // the files there, by their names in small letters
-	id       string
-	policies []string
-	request  string
-	response string
-}
+func TestConformanceTwo(t *testing.T) { conform(t, "xacml2", 374) }
 
-// dispute says why we do not give the answer of a kit, and what we answer: the
-// decision and status of each result, or "refused" for a policy that is not
-// put in force.
-type dispute struct{ reason, answer string }
+func TestConformanceThree(t *testing.T) { conform(t, "xacml3", 487) }
 
-func TestConformanceTwo(t *testing.T) { conform(t, "xacml2", 374, disputedTwo) }
-
-func TestConformanceThree(t *testing.T) { conform(t, "xacml3", 487, disputedThree) }
-
-func conform(t *testing.T, kit string, total int, disputed map[string]dispute) {
-	cases := conformanceCases(t, kit)
-	require.Len(t, cases, total)
+func conform(t *testing.T, name string, total int) {
+	k, err := kit.Open(kits(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("no conformance kit at %s: set GATEHOUSE_SHARED", kits())
+	}
+	require.NoError(t, err)
+	require.Len(t, k.Cases, total)
 	agreeing, listed := 0, 0
-	for _, c := range cases {
-		t.Run(c.id, func(t *testing.T) {
-			answer, differs := c.run(t)
-			d, ok := disputed[c.id]
+	for _, c := range k.Cases {
+		t.Run(c.ID, func(t *testing.T) {
+			answer, differs := runCase(t, c)
+			d, ok := k.Disputed[c.ID]
 			switch {
 			case !ok:
 				require.NoError(t, differs, "answer: %s", answer)
@@ -60,72 +49,49 @@ func conform(t *testing.T, kit string, total int, disputed map[string]dispute) {
 			case differs == nil:
 				t.Errorf("the case agrees with its oracle now: take it off the list")
 			default:
-				require.Equal(t, d.answer, answer, "%v", differs)
+				require.Equal(t, d.Answer, answer, "%v", differs)
 				listed++
-				t.Logf("disputed: %s: we answer %s", d.reason, answer)
+				t.Logf("disputed: %s: we answer %s", d.Reason, answer)
 			}
 		})
 	}
-	require.Len(t, disputed, listed, "a listed case is not in the kit")
-	t.Logf("%s: %d cases, %d agree, %d disputed", kit, len(cases), agreeing, listed)
+	require.Len(t, k.Disputed, listed, "a listed case is not in the kit")
+	t.Logf("%s: %d cases, %d agree, %d disputed", name, len(k.Cases), agreeing, listed)
 }
 
-func conformanceCases(t *testing.T, kit string) (cases []conformanceCase) {
+// kits is the folder of the kits.
+func kits() string {
 	shared := os.Getenv("GATEHOUSE_SHARED")
 	if shared == "" {
 		shared = filepath.Join("..", "..", "shared")
 	}
-	folder := filepath.Join(shared, "conformance", kit)
-	index, err := os.Open(filepath.Join(folder, "INDEX.tsv"))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("no conformance kit at %s: set GATEHOUSE_SHARED", folder)
-	}
-	require.NoError(t, err)
-	defer index.Close()
-	names := map[string]string{}
-	require.NoError(t, filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
-		names[strings.ToLower(path)] = path
-		return err
-	}))
-	for lines := bufio.NewScanner(index); lines.Scan(); {
-		f := strings.Split(lines.Text(), "\t")
-		if f[0] != "id" {
-			cases = append(cases, conformanceCase{folder, names, f[0], strings.Split(f[1], ","), f[2], f[3]})
-		}
-	}
-	return cases
+	return filepath.Join(shared, "conformance")
 }
 
-// read returns a file of the kit, whatever the case of its name's letters.
-func (c conformanceCase) read(t *testing.T, name string) (string, []byte) {
-	path, ok := c.names[strings.ToLower(filepath.Join(c.kit, name))]
-	require.True(t, ok, "no such file: %s", name)
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return filepath.Base(path), data
-}
-
-// run answers the case in the form of its request and compares what a client
-// would read; the answer in JSON must say the same.
-func (c conformanceCase) run(t *testing.T) (answer string, differs error) {
-	name, data := c.read(t, c.response)
-	want, unreadable := wire.ReadResponse(name, data)
-	engine, err := c.engine(t)
+// runCase answers the case in the form of its request and compares what a
+// client would read; the answer in JSON must say the same.
+func runCase(t *testing.T, c kit.Case) (answer string, differs error) {
+	want, unreadable := c.Answer()
+	engine, err := caseEngine(t, c)
 	if err != nil {
-		return "refused", c.refused(want, err)
+		if c.MayRefuse() && want.Results[0].Decision == authz.Indeterminate {
+			err = nil
+		}
+		return "refused", err
 	}
-	name, data = c.read(t, c.request)
-	request, err := wire.Read(name, data, conformanceOptions())
+	data, err := os.ReadFile(c.Request)
+	require.NoError(t, err)
+	request, err := wire.Read(filepath.Base(c.Request), data, conformanceOptions())
 	form, response := wire.ThreeXML, wire.Response{}
 	if err != nil {
 		response = wire.Refuse(err)
 	} else {
 		form = request.Form
-		response, err = request.Decide(t.Context(), attributeSource{t, engine, c.id})
+		response, err = request.Decide(t.Context(), attributeSource{t, engine, c})
 		require.NoError(t, err)
 	}
 	if unreadable != nil {
-		return summary(response), unreadable
+		return kit.Summary(response), unreadable
 	}
 	hideRoot(&response)
 	for _, f := range []wire.Form{form, wire.JSON} {
@@ -136,20 +102,11 @@ func (c conformanceCase) run(t *testing.T) (answer string, differs error) {
 		require.NoError(t, err)
 		got, err := wire.ReadResponse("answer", written)
 		require.NoError(t, err, "%s", written)
-		if differs = compare(want, got); differs != nil {
-			return summary(got), fmt.Errorf("%w\n%s", differs, written)
+		if differs = kit.Compare(want, got); differs != nil {
+			return kit.Summary(got), fmt.Errorf("%w\n%s", differs, written)
 		}
 	}
-	return summary(response), nil
-}
-
-// refused accepts that an invalid policy is never put in force, where the kit
-// expects an error: its instructions allow either.
-func (c conformanceCase) refused(want wire.Response, err error) error {
-	if slices.Contains([]string{"IIA004", "IIC003", "IIC012", "IIC014", "IIC332", "IIC335"}, c.id) && want.Results[0].Decision == authz.Indeterminate {
-		return nil
-	}
-	return err
+	return kit.Summary(response), nil
 }
 
 func conformanceOptions() wire.Options {
@@ -161,12 +118,7 @@ func conformanceOptions() wire.Options {
 
 // tree is that of IIICSpecial.txt.
 func tree(resource authz.Value) (children []authz.Value, err error) {
-	below := map[string][]string{
-		"urn:root":        {"urn:root:child1", "urn:root:child2"},
-		"urn:root:child1": {"urn:root:child1:descendant1", "urn:root:child1:descendant2"},
-		"urn:root:child2": {"urn:root:child2:descendant1", "urn:root:child2:descendant2"},
-	}
-	for _, uri := range below[resource.Text()] {
+	for _, uri := range kit.Tree()[resource.Text()] {
 		child, err := authz.ParseValue(resource.Type(), uri)
 		if err != nil {
 			return nil, err
@@ -181,53 +133,66 @@ func tree(resource authz.Value) (children []authz.Value, err error) {
 type attributeSource struct {
 	t      *testing.T
 	engine *pdp.Engine
-	id     string
+	c      kit.Case
 }
 
 func (s attributeSource) Decide(ctx context.Context, r *authz.Request) (authz.Response, error) {
-	if s.id == "IIA002" {
-		r.Add(authz.Subject, "urn:oasis:names:tc:xacml:1.0:example:attribute:role", authz.StringValue("Physician"))
+	if s.c.NeedsRole() {
+		r.Add(authz.Subject, kit.Role, authz.StringValue("Physician"))
 	}
 	response, err := s.engine.Decide(ctx, r)
 	require.NoError(s.t, err)
 	explanation, err := s.engine.Explain(ctx, r)
 	require.NoError(s.t, err)
-	require.NoError(s.t, compareOne(wire.Result{Response: response}, wire.Result{Response: explanation.Response}))
+	require.NoError(s.t, kit.CompareOne(wire.Result{Response: response}, wire.Result{Response: explanation.Response}))
 	require.Equal(s.t, response.Extent, explanation.Response.Extent)
 	require.Equal(s.t, response.Status, explanation.Response.Status)
 	require.Contains(s.t, explanation.Root.Result, response.Decision.String())
 	return response, err
 }
 
-// engine puts the case's policies in force. A single policy set is the root
+// caseEngine puts the case's policies in force. A single policy set is the root
 // itself; a policy is the only child of one under first-applicable, which
 // passes on everything about its answer. Several roots are a repository, of
 // which only one may apply (IID029, IID030).
-func (c conformanceCase) engine(t *testing.T) (*pdp.Engine, error) {
-	var nodes []policies.Node
-	for _, file := range c.policies {
-		name, data := c.read(t, file)
-		node, err := xacml.Parse(name, data)
+func caseEngine(t *testing.T, c kit.Case) (*pdp.Engine, error) {
+	roots, err := parsePolicies(c.Roots)
+	if err != nil {
+		return nil, err
+	}
+	snapshot := &policies.Snapshot{Revision: revision(1)}
+	if snapshot.Library, err = parsePolicies(c.References); err != nil {
+		return nil, err
+	}
+	combining := policies.FirstApplicable
+	if len(roots) > 1 {
+		combining = policies.OnlyOneApplicable
+	}
+	snapshot.Root = rootOf(combining, roots...)
+	if len(c.Withheld) > 0 {
+		// By its instructions: a policy that does not pass the checks is never
+		// made available, and the reference to it must do no harm.
+		invalid, err := parsePolicies(c.Withheld)
+		require.NoError(t, err)
+		_, err = inForce(&policies.Snapshot{Revision: revision(1), Root: rootOf(policies.FirstApplicable, invalid...)})
+		require.Error(t, err)
+	}
+	return inForce(snapshot)
+}
+
+func parsePolicies(paths []string) (nodes []policies.Node, err error) {
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		node, err := xacml.Parse(filepath.Base(path), data)
 		if err != nil {
 			return nil, err
 		}
 		nodes = append(nodes, node)
 	}
-	snapshot := &policies.Snapshot{Revision: revision(1)}
-	switch {
-	case strings.HasPrefix(c.id, "IID029"), strings.HasPrefix(c.id, "IID030"):
-		snapshot.Root = rootOf(policies.OnlyOneApplicable, nodes...)
-	default:
-		snapshot.Root, snapshot.Library = rootOf(policies.FirstApplicable, nodes[0]), nodes[1:]
-	}
-	if c.id == "IIE003" {
-		// By its instructions: a policy that does not pass the checks is never
-		// made available, and the reference to it must do no harm.
-		_, err := inForce(&policies.Snapshot{Revision: revision(1), Root: rootOf(policies.FirstApplicable, nodes[2])})
-		require.Error(t, err)
-		snapshot.Library = nodes[1:2]
-	}
-	return inForce(snapshot)
+	return nodes, nil
 }
 
 func inForce(s *policies.Snapshot) (*pdp.Engine, error) {
@@ -264,16 +229,4 @@ func hideRoot(r *wire.Response) {
 	for i := range r.Results {
 		r.Results[i].Policies = slices.DeleteFunc(slices.Clone(r.Results[i].Policies), func(p authz.PolicyID) bool { return p.ID == policies.RootID })
 	}
-}
-
-func summary(r wire.Response) string {
-	var all []string
-	for _, one := range r.Results {
-		s := one.Decision.String()
-		if one.Status != nil {
-			s += " " + one.Status.Code[strings.LastIndexByte(one.Status.Code, ':')+1:]
-		}
-		all = append(all, s)
-	}
-	return strings.Join(all, ", ")
 }

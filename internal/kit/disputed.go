@@ -1,4 +1,4 @@
-package pdp_test
+package kit
 
 // The cases whose oracles we do not follow, each with the reason. Nothing else
 // is excused: a case that is not here must agree, one that is here must not.
@@ -8,11 +8,13 @@ const (
 		"(IIC332, IIC335) it is refused when the policy is loaded, with its place, and not found out by each request"
 )
 
-var disputedTwo = map[string]dispute{
+var disputed = map[string]map[string]Dispute{"xacml2": disputedTwo, "xacml3": disputedThree}
+
+var disputedTwo = map[string]Dispute{
 	"IIIF005": {unreadablePath, "refused"},
 }
 
-var disputedThree = map[string]dispute{
+var disputedThree = map[string]Dispute{
 	"IIIF005": {unreadablePath, "refused"},
 	"IIA023": {"erratum: request and oracle hold values that are none of their types (a time zone of -14:30, which XML " +
 		"Schema ends at 14:00), so the request has a syntax error", "Indeterminate syntax-error"},

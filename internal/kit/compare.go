@@ -1,4 +1,4 @@
-package pdp_test
+package kit
 
 import (
 	"fmt"
@@ -10,22 +10,23 @@ import (
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
-// compare says how an answer differs from an oracle in what means something:
+// Compare says how an answer differs from an oracle in what means something:
 // the decision, the status code where the oracle gives one other than ok, the
 // obligations and advice, the attributes returned and the policies that
 // applied, all as multisets. Results are told apart by what they echo.
-func compare(want, got wire.Response) error {
+func Compare(want, got wire.Response) error {
 	if len(want.Results) != len(got.Results) {
 		return fmt.Errorf("want %d results, have %d", len(want.Results), len(got.Results))
 	}
 	rest := slices.Clone(got.Results)
+	want.Results = slices.Clone(want.Results)
 	if len(want.Results) == 1 {
 		want.Results[0].Resource = "" // nothing to tell apart
 	}
 	for _, w := range want.Results {
 		var first error
 		i := slices.IndexFunc(rest, func(g wire.Result) bool {
-			err := compareOne(w, g)
+			err := CompareOne(w, g)
 			if first == nil {
 				first = err
 			}
@@ -39,7 +40,8 @@ func compare(want, got wire.Response) error {
 	return nil
 }
 
-func compareOne(want, got wire.Result) error {
+// CompareOne compares one result.
+func CompareOne(want, got wire.Result) error {
 	switch {
 	case want.Decision != got.Decision:
 		return fmt.Errorf("want %s, have %s", want.Decision, got.Decision)

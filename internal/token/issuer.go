@@ -31,6 +31,7 @@ type Issuer struct {
 	JWKS       string   // https URL of its key set
 	JWKSFile   string   // or the file that holds it
 	CA         string   // PEM file of the CAs behind the URL; the system's if empty
+	GridCAs    bool     // the CAs behind the URL are those of Options.Grid
 
 	Refresh  time.Duration // between two looks at the keys: 1 h, a file 1 min
 	MaxStale time.Duration // since the keys were last confirmed: 24 h
@@ -46,6 +47,11 @@ type Issuer struct {
 	// IgnoreCapabilities lets a token do more than its compute.* and storage.*
 	// scopes name: they are then only attributes for policies to look at.
 	IgnoreCapabilities bool
+
+	// SingleUse takes each token, by its jti, for one request only. This process
+	// remembers them, and refuses those issued before it started; others that
+	// take tokens for the same audience know nothing of it.
+	SingleUse bool
 }
 
 // algorithms are those that can be pinned. There is no "none", and nothing
@@ -102,6 +108,9 @@ func (i *Issuer) checkName() error {
 func (i *Issuer) checkSource() error {
 	if (i.JWKS == "") == (i.JWKSFile == "") {
 		return errors.New("want a key set at a URL (jwks) or in a file (jwks-file), and not both")
+	}
+	if i.CA != "" && i.GridCAs {
+		return errors.New("the CAs behind the URL: either those of the file (ca) or those of the grid (grid-cas)")
 	}
 	if i.JWKSFile != "" {
 		return nil

@@ -16,6 +16,7 @@ func TestConfiguration(t *testing.T) {
 	for why, change := range map[string]func(*token.Issuer, *token.Options){
 		"no audience":                func(_ *token.Issuer, o *token.Options) { o.Audiences = nil },
 		"no audience:":               func(i *token.Issuer, _ *token.Options) { i.Audiences = []string{""} },
+		"either those of the file":   func(i *token.Issuer, _ *token.Options) { i.CA, i.GridCAs = "/x", true },
 		"want an https URL":          func(i *token.Issuer, _ *token.Options) { i.Issuer = "http://i.test" },
 		"query and fragment":         func(i *token.Issuer, _ *token.Options) { i.Issuer = "https://i.test/#x" },
 		"not ASCII":                  func(i *token.Issuer, _ *token.Options) { i.Issuer = "https://ı.test" },

@@ -33,6 +33,7 @@ type source struct {
 	fault   atomic.Pointer[string] // of the last look; nil when it went well
 	tried   atomic.Int64           // when, Unix nanoseconds
 	wake    chan struct{}
+	spent   spent
 	one     sync.Mutex // one look at a time: the last to be stored is the last that was begun
 }
 
@@ -82,43 +83,45 @@ func (s *source) refresh(ctx context.Context) error {
 	s.one.Lock()
 	defer s.one.Unlock()
 	s.tried.Store(s.options.Now().UnixNano())
-	keys, err := s.look(ctx)
+	data, keys, err := s.look(ctx)
 	if err != nil {
 		text := err.Error()
 		s.fault.Store(&text)
 		return err
 	}
-	s.keys.Store(&keySet{keys: keys, confirmed: s.options.Now()})
+	now := s.options.Now()
+	s.keys.Store(&keySet{keys: keys, confirmed: now})
 	s.fault.Store(nil)
+	s.keep(data, now)
 	return nil
 }
 
-func (s *source) look(ctx context.Context) ([]key, error) {
+func (s *source) look(ctx context.Context) ([]byte, []key, error) {
 	from, read := s.JWKS, s.fetch
 	if s.JWKSFile != "" {
 		from, read = s.JWKSFile, func(context.Context) ([]byte, error) { return s.options.ReadFile(s.JWKSFile) }
 	}
 	data, err := read(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("key set %s: %w", from, err)
+		return nil, nil, fmt.Errorf("key set %s: %w", from, err)
 	}
 	if len(data) > maxKeySet {
-		return nil, fmt.Errorf("key set %s: longer than %d bytes", from, maxKeySet)
+		return nil, nil, fmt.Errorf("key set %s: longer than %d bytes", from, maxKeySet)
 	}
 	keys, skipped, err := parseKeys(data, s.Algorithms)
 	if err != nil {
-		return nil, fmt.Errorf("key set %s: %w", from, err)
+		return nil, nil, fmt.Errorf("key set %s: %w", from, err)
 	}
 	for _, why := range skipped {
 		s.options.Log.Debug("a key is not used", "issuer", s.Issuer.Issuer, "from", from, "why", why)
 	}
-	return keys, nil
+	return data, keys, nil
 }
 
 // fetch gets the key set. It follows no redirection: configuration says where
 // keys come from.
 func (s *source) fetch(ctx context.Context) ([]byte, error) {
-	roots, err := s.roots()
+	trust, err := s.trust()
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (s *source) fetch(ctx context.Context) ([]byte, error) {
 	}
 	client := http.Client{
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}, DisableKeepAlives: true,
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, DisableKeepAlives: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -145,10 +148,16 @@ func (s *source) fetch(ctx context.Context) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(response.Body, maxKeySet+1))
 }
 
-// roots are the CAs of the URL; nil means the system's.
-func (s *source) roots() (*x509.CertPool, error) {
-	if s.CA == "" {
-		return nil, nil
+// trust says whom we believe to be the server of the URL: the system's CAs,
+// those of a file, or those of the grid.
+func (s *source) trust() (*tls.Config, error) {
+	switch {
+	case s.GridCAs && s.options.Grid == nil:
+		return nil, errors.New("grid-cas: there is no trust directory")
+	case s.GridCAs:
+		return s.options.Grid(), nil
+	case s.CA == "":
+		return &tls.Config{MinVersion: tls.VersionTLS12}, nil
 	}
 	text, err := s.options.ReadFile(s.CA)
 	if err != nil {
@@ -158,7 +167,7 @@ func (s *source) roots() (*x509.CertPool, error) {
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, fmt.Errorf("ca: %s holds no certificate in PEM", s.CA)
 	}
-	return pool, nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }
 
 var (

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,13 @@ type Options struct {
 	Log       *slog.Logger                      // discards if nil
 	Now       func() time.Time                  // time.Now if nil
 	ReadFile  func(path string) ([]byte, error) // of key sets and CAs; os.ReadFile if nil
+	// Keep is the directory in which fetched key sets survive a restart, with
+	// the time they were confirmed; "" keeps none. Whoever can write there can
+	// make tokens: ReadFile should look at owners and modes.
+	Keep string
+	// Grid makes the TLS configuration for issuers whose server a CA of the grid
+	// certifies; nil if there is no such thing.
+	Grid func() *tls.Config
 }
 
 // Verifier verifies tokens. It is safe for concurrent use.
@@ -37,7 +45,7 @@ type Verifier struct {
 
 // New returns a Verifier. Key sets in files, and CA files, must be readable
 // now; those at URLs come with [Verifier.Follow], and until then the tokens of
-// their issuers are refused.
+// their issuers are refused, unless Keep has keys that are not too old.
 func New(options Options) (*Verifier, error) {
 	v := &Verifier{options: options, issuers: map[string]*source{}}
 	v.options.defaults()
@@ -52,7 +60,7 @@ func New(options Options) (*Verifier, error) {
 		if len(options.Issuers) > 1 && i.unbounded() {
 			return nil, fmt.Errorf("%s: several issuers, and this one may claim every group: set vo, vos or groups", at)
 		}
-		s := &source{Issuer: i, options: &v.options, wake: make(chan struct{}, 1)}
+		s := &source{Issuer: i, options: &v.options, wake: make(chan struct{}, 1), spent: spent{since: v.options.Now()}}
 		if err := s.begin(); err != nil {
 			return nil, fmt.Errorf("%s: %w", at, err)
 		}
@@ -80,7 +88,8 @@ func (s *source) begin() error {
 	if s.JWKSFile != "" {
 		return s.refresh(context.Background())
 	}
-	_, err := s.roots()
+	s.restore()
+	_, err := s.trust()
 	return err
 }
 
@@ -141,7 +150,8 @@ type verified struct {
 }
 
 // Verify returns the credential that a token is. The result is never nil; its
-// Err says why it is refused, without a word of the token's text.
+// Err says why it is refused, without a word of the token's text. Call it once
+// for each request: tokens for single use are used up by it.
 func (v *Verifier) Verify(text string) *authz.Credential {
 	digest := sha256.Sum256([]byte(text))
 	t, ok := v.cache.get(digest)
@@ -152,7 +162,7 @@ func (v *Verifier) Verify(text string) *authz.Credential {
 		}
 		t = v.cache.add(&verified{digest, claims, source, k})
 	}
-	return &authz.Credential{Digest: digest, Subject: t.claims.Name(), Value: t.claims, Err: t.judge(), Judge: t.judge}
+	return &authz.Credential{Digest: digest, Subject: t.claims.Name(), Value: t.claims, Err: t.use(), Judge: t.judge}
 }
 
 func refused(digest [sha256.Size]byte, claims *Claims, err error) *authz.Credential {
@@ -161,6 +171,18 @@ func refused(digest [sha256.Size]byte, claims *Claims, err error) *authz.Credent
 		c.Subject = claims.Name()
 	}
 	return c
+}
+
+// use is the verdict on a token that is presented now.
+func (t *verified) use() error {
+	err := t.judge()
+	if err != nil || !t.source.SingleUse {
+		return err
+	}
+	if err := t.source.spent.spend(t.claims, t.source.options.Now()); err != nil {
+		return fmt.Errorf("token: %w", err)
+	}
+	return nil
 }
 
 // judge is the verdict of this moment.

@@ -136,10 +136,11 @@ func (b *ban) rule(seed maphash.Seed) *rule {
 	l := keyList{seed: seed}
 	m := match{from: onlyMatch(b.from), attr: b.kind.attr, reading: b.kind.reading}
 	b.kind.reader.literal(m.from.Value, &l)
-	m.keys = l.keys
+	m.key = l.keys[0]
+	all := []match{m}
 	b.made.CompareAndSwap(nil, &rule{
 		from: b.from, owner: b.kind.owner, effect: b.from.Effect, timed: isTimed(b.from),
-		target: &target{from: b.from.Target, anyOf: []anyOf{{[]allOf{{[]match{m}}}}}},
+		target: &target{from: b.from.Target, plain: all, anyOf: []anyOf{{[]allOf{{all}}}}},
 	})
 	return b.made.Load()
 }

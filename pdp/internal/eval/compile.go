@@ -282,7 +282,6 @@ func (c *compilation) rule(r *policies.Rule) child {
 		c.fail(r.Position, "rule %q ends before it begins", r.ID)
 	}
 	out.target = c.target(r.Target)
-	out.guards = guardsOf(out.target)
 	if r.Condition != nil {
 		out.condition = c.condition(r.Condition)
 	}
@@ -311,10 +310,22 @@ func (c *compilation) target(t *policies.Target) *target {
 		return c.smallTarget(t)
 	}
 	out := &target{from: t, anyOf: make([]anyOf, len(t.AnyOf))}
+	n, plain := 0, true
+	for _, a := range t.AnyOf {
+		plain = plain && len(a.AllOf) == 1
+		for _, all := range a.AllOf {
+			n += len(all.Matches)
+		}
+	}
+	room := make([]match, n)
+	if plain {
+		out.plain = room
+	}
 	for i, a := range t.AnyOf {
 		out.anyOf[i].allOf = make([]allOf, len(a.AllOf))
 		for j, all := range a.AllOf {
-			out.anyOf[i].allOf[j].matches = make([]match, len(all.Matches))
+			n := len(all.Matches)
+			out.anyOf[i].allOf[j].matches, room = room[:n:n], room[n:]
 			for k := range all.Matches {
 				c.match(&all.Matches[k], &out.anyOf[i].allOf[j].matches[k])
 			}
@@ -335,6 +346,7 @@ func (c *compilation) smallTarget(t *policies.Target) *target {
 	out.target = target{from: t, anyOf: out.any[:]}
 	out.any[0].allOf = out.all[:]
 	out.all[0].matches = out.matches[:len(from)]
+	out.plain = out.all[0].matches
 	for i := range from {
 		c.match(&from[i], &out.matches[i])
 	}

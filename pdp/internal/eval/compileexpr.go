@@ -55,7 +55,7 @@ func (c *compilation) keyedMatch(f *function, to *match) bool {
 	if len(l.keys) == 0 {
 		return false
 	}
-	to.keys = l.keys
+	to.key = l.keys[0] // equality has no other
 	to.reading = c.reading(reading{slot: to.attr.slot, by: f.reader})
 	return true
 }

@@ -27,6 +27,7 @@ func boundsOf(t *target) *bounds {
 		return nil
 	}
 	b := &bounds{rest: &target{from: t.from}}
+	alternatives := false
 	for i := range t.anyOf {
 		any := t.anyOf[i]
 		if len(any.allOf) == 1 { // alternatives are no plain bound
@@ -40,14 +41,22 @@ func boundsOf(t *target) *bounds {
 				}
 			}
 			any = anyOf{allOf: []allOf{kept}}
+			b.rest.plain = append(b.rest.plain, kept.matches...)
+		} else {
+			alternatives = true
 		}
 		b.rest.anyOf = append(b.rest.anyOf, any)
 	}
 	if len(b.limits) == 0 {
 		return nil
 	}
+	if alternatives {
+		b.rest.plain = nil
+	}
 	return b
 }
+
+func isBound(m *match) bool { _, ok := boundOf(m); return ok }
 
 // boundOf says what a match asks for, if it is a bound.
 func boundOf(m *match) (authz.Bound, bool) {
@@ -73,15 +82,16 @@ func boundOf(m *match) (authz.Bound, bool) {
 // mostTried bounds how many rules are tried for one refusal.
 const mostTried = 64
 
-// enough returns what would have been enough: for each permit rule with bounds
-// whose way down from the root is open, the bounds that fail, if the whole
-// request were permitted without them. A ban is beyond any bound.
+// enough returns what would have been enough: for each permit rule that matches
+// but for its bounds, and whose way down from the root is open, the bounds that
+// fail, if the whole request were permitted without them. A ban is beyond any bound.
 func (p *Program) enough(f *frame, refused authz.Response) [][]authz.Bound {
 	if !p.root.children.bounded || refused.Reason != nil && refused.Reason.Ban || f.trace != nil {
 		return nil
 	}
 	var all [][]authz.Bound
 	have := f.strength()
+	f.unbound = true
 	for _, r := range f.boundedRules(nil, p.root) {
 		failing := r.bounds.failing(f)
 		if len(failing) == 0 || weaker(failing, have) {
@@ -94,12 +104,14 @@ func (p *Program) enough(f *frame, refused authz.Response) [][]authz.Bound {
 			all = append(all, failing)
 		}
 	}
+	f.unbound = false
 	f.assumed = nil
 	slices.SortStableFunc(all, func(a, b []authz.Bound) int { return cmp.Compare(len(a), len(b)) })
 	return slices.CompactFunc(all, slices.Equal)
 }
 
-// boundedRules collects the rules with bounds below targets that match.
+// boundedRules collects the rules that match but for their bounds, below
+// targets that match.
 func (f *frame) boundedRules(found []*rule, c *container) []*rule {
 	if m, _ := c.target.eval(f, permitView); m != matches || !c.children.bounded || len(found) >= mostTried {
 		return found
@@ -109,7 +121,10 @@ func (f *frame) boundedRules(found []*rule, c *container) []*rule {
 		case nil:
 			return found
 		case *rule:
-			if ch.bounds != nil && len(found) < mostTried {
+			if ch.bounds == nil || len(found) == mostTried {
+				continue
+			}
+			if m, _ := ch.bounds.rest.eval(f, permitView); m == matches {
 				found = append(found, ch)
 			}
 		case *container:

@@ -54,6 +54,7 @@ type frame struct {
 	context    context.Context // for foreign policies
 	strict     *authz.Request  // without presented attributes, for them too
 	assumed    *rule           // whose bounds are taken to hold; see enough.go
+	unbound    bool            // guards by bounds admit everybody, meanwhile
 	isVerified bool            // every attribute and content is verified
 	trace      *tracer
 	calls      *calls // of access-permitted; nil before the first

@@ -18,7 +18,7 @@ import (
 type list struct {
 	chunks []*chunk
 	length int
-	index  trie
+	index  table
 	// readings are those under which children are filed.
 	readings []int
 	// required are the slots of designators that must be present: while one of
@@ -78,13 +78,22 @@ func (l *list) candidates(f *frame) cursor {
 	if f.uniform {
 		extent = verified
 	}
+	hits := 0
 	for _, n := range l.readings {
 		for _, k := range f.readKeys(n, extent) {
-			f.found = l.index.find(f.found, n, k.hash)
+			switch hit := l.index.find(n, k.hash).(type) {
+			case nil:
+				continue
+			case *bunch:
+				f.found = hit.gather(f, f.found, extent)
+			case child:
+				f.found = append(f.found, hit)
+			}
+			hits++
 		}
 	}
 	c.seen, c.to = c.from, len(f.found)
-	if c.to-c.from > 1 {
+	if hits > 1 && c.to-c.from > 1 {
 		slices.SortFunc(f.found[c.from:c.to], byPlace)
 	}
 	return c

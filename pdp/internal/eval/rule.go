@@ -14,7 +14,6 @@ type owner struct{ pap, policy string }
 // rule is a compiled policies.Rule. What every evaluation looks at comes first
 // and is not fetched from the tree: among a million rules memory is far.
 type rule struct {
-	guards    []file // side by side, and enough for most that do not apply
 	target    *target
 	condition *expression // nil is true
 	duties    *duties     // nil is none
@@ -55,12 +54,6 @@ func (r *rule) in(f *frame, v view) outcome {
 	t := r.target
 	if f.assumed == r {
 		t = r.bounds.rest
-	} else {
-		for i := range r.guards {
-			if !f.hasKey(r.guards[i], v) {
-				return notApplicable
-			}
-		}
 	}
 	m, status := t.eval(f, v)
 	switch m {

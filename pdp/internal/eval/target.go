@@ -1,8 +1,6 @@
 package eval
 
 import (
-	"slices"
-
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
@@ -18,6 +16,8 @@ const (
 
 // target is compiled policies.Target; a nil target matches everything.
 type target struct {
+	// plain are all of its matches, if there are no alternatives among them.
+	plain []match
 	anyOf []anyOf
 	from  *policies.Target
 }
@@ -28,49 +28,25 @@ type allOf struct{ matches []match }
 
 // match is one comparison with a literal: by key, or by a test.
 type match struct {
-	from    *policies.Match
 	attr    *attribute // designator or selector
 	reading int        // of a keyed match; -1 for a tested one
-	keys    []hashedKey
+	key     hashedKey  // of a keyed match
 	test    func(v authz.Value) (bool, error)
+	from    *policies.Match
 	// files, of a tested match, are the keys of which a value must have one for
 	// the match to hold; none if there are no such keys.
 	files []file
 }
+
+// isCertain reports whether a match compares keys and cannot fail.
+func (m *match) isCertain() bool { return m.reading >= 0 && !m.attr.required }
 
 // needed returns the keys of which a value must have one for the match to hold.
 func (m *match) needed() []file {
 	if m.reading < 0 {
 		return m.files
 	}
-	files := make([]file, len(m.keys))
-	for i, k := range m.keys {
-		files[i] = file{m.reading, k.hash}
-	}
-	return files
-}
-
-// guardsOf returns keys without any of which a target does not match, whatever
-// else is in it; none if there is but one, by which the index finds it.
-func guardsOf(t *target) []file {
-	if t == nil {
-		return nil
-	}
-	var guards []file
-	for i := range t.anyOf {
-		if len(t.anyOf[i].allOf) != 1 {
-			continue
-		}
-		for _, m := range t.anyOf[i].allOf[0].matches {
-			if m.reading >= 0 && !m.attr.required && len(m.keys) == 1 {
-				guards = append(guards, file{m.reading, m.keys[0].hash})
-			}
-		}
-	}
-	if len(guards) < 2 {
-		return nil
-	}
-	return slices.Clip(guards)
+	return []file{{m.reading, m.key.hash}}
 }
 
 // file is the hash of a key under a reading.
@@ -81,8 +57,11 @@ type file struct {
 
 // eval follows table 1: one NoMatch beats Indeterminate.
 func (t *target) eval(f *frame, v view) (match3, *authz.Status) {
-	if t == nil {
+	switch {
+	case t == nil:
 		return matches, nil
+	case t.plain != nil:
+		return conjunction(t.plain).eval(f, v)
 	}
 	result, cause := matches, (*authz.Status)(nil)
 	for i := range t.anyOf {
@@ -116,11 +95,40 @@ func (a *anyOf) eval(f *frame, v view) (match3, *authz.Status) {
 	return result, cause
 }
 
-// eval follows table 3: one False beats Indeterminate.
+// eval follows table 3.
 func (a *allOf) eval(f *frame, v view) (match3, *authz.Status) {
+	return conjunction(a.matches).eval(f, v)
+}
+
+// conjunction is the matches of one allOf, or of several of which each is the
+// only alternative: there tables 1 and 3 agree.
+type conjunction []match
+
+// eval lets one False beat Indeterminate, and so looks first for those that
+// are cheap.
+func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
+	certain := 0
+	for i := range ms {
+		if ms[i].isCertain() {
+			if !ms[i].compare(f, v) {
+				return noMatch, nil
+			}
+			certain++
+		}
+	}
+	if certain == len(ms) {
+		return matches, nil
+	}
+	return ms.evalRest(f, v)
+}
+
+func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 	result, cause := matches, (*authz.Status)(nil)
-	for i := range a.matches {
-		m, status := a.matches[i].eval(f, v)
+	for i := range ms {
+		if ms[i].isCertain() {
+			continue
+		}
+		m, status := ms[i].eval(f, v)
 		switch m {
 		case noMatch:
 			return noMatch, nil
@@ -135,15 +143,18 @@ func (a *allOf) eval(f *frame, v view) (match3, *authz.Status) {
 
 // eval follows 7.6: one True beats the error of another value.
 func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
-	if m.reading >= 0 && !m.attr.required {
-		return m.compare(f, v), nil
-	}
-	bag, status := m.attr.bag(f, v, false)
-	if status != nil {
-		return indeterminate, status
+	var bag []authz.Value
+	var status *authz.Status
+	if m.attr.required || m.reading < 0 {
+		if bag, status = m.attr.bag(f, v, false); status != nil {
+			return indeterminate, status
+		}
 	}
 	if m.reading >= 0 {
-		return m.compare(f, v), nil
+		if m.compare(f, v) {
+			return matches, nil
+		}
+		return noMatch, nil
 	}
 	result := noMatch
 	for i := range bag {
@@ -158,9 +169,12 @@ func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 	return result, status
 }
 
-func (m *match) compare(f *frame, v view) match3 {
-	if shareKey(f.readKeys(m.reading, f.extent(v, false)), m.keys) {
-		return matches
+func (m *match) compare(f *frame, v view) bool {
+	keys := f.readKeys(m.reading, f.extent(v, false))
+	for i := range keys {
+		if keys[i].hash == m.key.hash && keys[i].key == m.key.key {
+			return true
+		}
 	}
-	return noMatch
+	return false
 }

@@ -1,0 +1,136 @@
+package eval
+
+import "slices"
+
+// bunch is the children under one key of an index, in their order.
+type bunch struct {
+	edit    *transaction
+	members []member
+}
+
+// member is a child with what else it asks for: most of those that do not apply
+// are left out by what lies here, side by side.
+type member struct {
+	guards [3]guard
+	child  child
+}
+
+// guard is a key without which a child is NotApplicable, whatever else is in
+// its target: the reading in 15 bits, a bit for bounds (see enough.go) and as
+// much of the hash as there is room. 0 is none.
+type guard uint64
+
+const (
+	guardBits    = 48
+	ofBound      = guard(1) << guardBits
+	mostReadings = 1<<15 - 1
+)
+
+func guardOf(f file) guard {
+	if f.reading >= mostReadings {
+		return 0
+	}
+	return guard(f.reading+1)<<(guardBits+1) | guard(f.hash>>(64-guardBits))
+}
+
+// admits reports whether the request has such a key.
+func (g guard) admits(f *frame, extent int) bool {
+	if g&ofBound != 0 && f.unbound {
+		return true
+	}
+	for _, k := range f.readKeys(int(g>>(guardBits+1))-1, extent) {
+		if guard(k.hash>>(64-guardBits)) == g&(ofBound-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// guardsOf returns what guards a child beside the key that it is filed under.
+func guardsOf(c child, filed file) (guards [3]guard) {
+	t := c.goal()
+	if t == nil {
+		return guards
+	}
+	n := 0
+	for i := range t.anyOf {
+		if len(t.anyOf[i].allOf) != 1 {
+			continue
+		}
+		ms := t.anyOf[i].allOf[0].matches
+		for j := range ms {
+			needed := ms[j].needed()
+			if n == len(guards) || ms[j].attr.required || len(needed) != 1 || needed[0] == filed {
+				continue
+			}
+			if guards[n] = guardOf(needed[0]); guards[n] != 0 && isBound(&ms[j]) {
+				guards[n] |= ofBound
+			}
+			n++
+		}
+	}
+	return guards
+}
+
+// together puts a child beside what stands under a key already.
+func together(tx *transaction, what any, under file, c child) any {
+	b, ok := what.(*bunch)
+	switch {
+	case !ok:
+		first := what.(child)
+		b = &bunch{edit: tx, members: []member{{guardsOf(first, under), first}}}
+	case b.edit != tx:
+		b = &bunch{edit: tx, members: slices.Clone(b.members)}
+	}
+	at := len(b.members) // most come in order
+	for at > 0 && byPlace(c, b.members[at-1].child) < 0 {
+		at--
+	}
+	b.members = slices.Insert(b.members, at, member{guardsOf(c, under), c})
+	return b
+}
+
+// without takes a child away from what stands under a key; nil if none is left.
+func without(tx *transaction, what any, c child) any {
+	b, ok := what.(*bunch)
+	if !ok {
+		if what.(child) == c {
+			return nil
+		}
+		return what
+	}
+	at := slices.IndexFunc(b.members, func(m member) bool { return m.child == c })
+	switch {
+	case at < 0:
+		return b
+	case len(b.members) == 1:
+		return nil
+	case b.edit == tx:
+		b.members = slices.Delete(b.members, at, at+1)
+		return b
+	}
+	return &bunch{edit: tx, members: slices.Concat(b.members[:at], b.members[at+1:])}
+}
+
+// gather appends those that may apply to the request.
+func (b *bunch) gather(f *frame, to []child, extent int) []child {
+	for i := range b.members {
+		m := &b.members[i]
+		if m.admits(f, extent) {
+			to = append(to, m.child)
+		}
+	}
+	return to
+}
+
+func (m *member) admits(f *frame, extent int) bool {
+	for _, g := range m.guards {
+		if g == 0 {
+			return true
+		}
+		if !g.admits(f, extent) {
+			return false
+		}
+	}
+	return true
+}

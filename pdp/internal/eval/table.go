@@ -1,0 +1,229 @@
+package eval
+
+import "slices"
+
+// table is a persistent hash table from hashed keys to the children that have
+// them in their targets. An edit copies the page it changes and the directory;
+// whoever reads the table before it is not disturbed.
+//
+// It is laid out for memory that is far: the directory is small enough to be
+// near, and in a page the hashes lie side by side, so that a key which nobody
+// has, as most are, costs one fetch among a million.
+//
+// It holds hashes only. Two keys of one hash find each other's children, which
+// does no harm: who is found still has its target evaluated.
+type table struct {
+	edit  *transaction // who may still change it in place
+	few   []entry      // all of it, while that is not much
+	pages []*page      // by the first bits of a hash; neighbours may be the same
+	depth uint         // how many bits
+}
+
+// entry is what stands under one mixed hash: a child, or a *bunch.
+type entry struct {
+	hash uint64
+	what any
+}
+
+// transaction marks what one series of edits made.
+type transaction struct{ _ byte }
+
+const (
+	mostFew  = 16 // entries that need no page
+	pageSize = 63 // with it a page fills a size class of the allocator
+	pageFull = 52 // more make the ways through a page long
+)
+
+// page holds the entries whose hashes begin with the same bits: each in the
+// first free slot after the one that its hash asks for.
+type page struct {
+	edit   *transaction
+	depth  uint8 // how many bits its hashes share
+	used   uint8
+	hashes [pageSize]uint64 // 0 is free
+	what   [pageSize]any
+}
+
+// mix tells the same key under different readings apart, and spreads what
+// differs in a hash over its first bits. It is never 0.
+func mix(reading int, hash uint64) uint64 {
+	return (hash^uint64(reading)<<32)*0x9e3779b97f4a7c15 | 1
+}
+
+// find returns what stands under a key: nil, a child or a *bunch.
+func (t *table) find(reading int, hash uint64) any {
+	hash = mix(reading, hash)
+	if t.pages == nil {
+		for i := range t.few {
+			if t.few[i].hash == hash {
+				return t.few[i].what
+			}
+		}
+		return nil
+	}
+	p := t.pages[hash>>(64-t.depth)]
+	if i, found := p.slot(hash); found {
+		return p.what[i]
+	}
+	return nil
+}
+
+// slot returns where a hash is or belongs. A page is never full.
+func (p *page) slot(hash uint64) (i uint, found bool) {
+	i = uint(hash & 0xffff * pageSize >> 16)
+	for {
+		switch p.hashes[i] {
+		case hash:
+			return i, true
+		case 0:
+			return i, false
+		}
+		if i++; i == pageSize {
+			i = 0
+		}
+	}
+}
+
+// add files a child under a key.
+func (t table) add(tx *transaction, reading int, hash uint64, c child) table {
+	t.own(tx)
+	f := file{reading, hash}
+	hash = mix(reading, hash)
+	if t.pages == nil {
+		if i := t.indexOf(hash); i >= 0 {
+			t.few[i].what = together(tx, t.few[i].what, f, c)
+			return t
+		}
+		if len(t.few) < mostFew {
+			t.few = append(t.few, entry{hash, c})
+			return t
+		}
+		t.turn(tx)
+	}
+	for {
+		p := t.page(tx, hash)
+		switch i, found := p.slot(hash); {
+		case found:
+			p.what[i] = together(tx, p.what[i], f, c)
+			return t
+		case p.used < pageFull:
+			p.put(hash, c)
+			return t
+		}
+		t.split(p)
+	}
+}
+
+// remove takes a child from under a key. Empty pages stay.
+func (t table) remove(tx *transaction, reading int, hash uint64, c child) table {
+	t.own(tx)
+	hash = mix(reading, hash)
+	if t.pages == nil {
+		if i := t.indexOf(hash); i >= 0 {
+			if t.few[i].what = without(tx, t.few[i].what, c); t.few[i].what == nil {
+				t.few = slices.Delete(t.few, i, i+1)
+			}
+		}
+		return t
+	}
+	p := t.page(tx, hash)
+	if i, found := p.slot(hash); found {
+		if p.what[i] = without(tx, p.what[i], c); p.what[i] == nil {
+			p.drop(i)
+		}
+	}
+	return t
+}
+
+// own makes a table that the transaction may change.
+func (t *table) own(tx *transaction) {
+	if t.edit != tx {
+		t.edit, t.few, t.pages = tx, slices.Clone(t.few), slices.Clone(t.pages)
+	}
+}
+
+func (t *table) indexOf(hash uint64) int {
+	return slices.IndexFunc(t.few, func(e entry) bool { return e.hash == hash })
+}
+
+// turn takes the few into a first page.
+func (t *table) turn(tx *transaction) {
+	p := &page{edit: tx}
+	for _, e := range t.few {
+		p.put(e.hash, e.what)
+	}
+	t.few, t.pages = nil, []*page{p}
+}
+
+// page returns the page of a hash, which the transaction may then change.
+func (t *table) page(tx *transaction, hash uint64) *page {
+	p := t.pages[hash>>(64-t.depth)]
+	if p.edit != tx {
+		own := *p
+		own.edit = tx
+		p = &own
+		t.set(p, hash)
+	}
+	return p
+}
+
+// set enters a page in the directory wherever the bits of a hash that it shares
+// lead.
+func (t *table) set(p *page, hash uint64) {
+	n := 1 << (t.depth - uint(p.depth))
+	first := int(hash>>(64-t.depth)) &^ (n - 1)
+	for i := range n {
+		t.pages[first+i] = p
+	}
+}
+
+// split parts a full page by one more bit. Hashes are as good as random to
+// everybody outside, so those of a page do not go on sharing bits.
+func (t *table) split(p *page) {
+	hash := p.hashes[slices.IndexFunc(p.hashes[:], func(h uint64) bool { return h != 0 })]
+	if uint(p.depth) == t.depth {
+		double := make([]*page, 2*len(t.pages))
+		for i := range double {
+			double[i] = t.pages[i/2]
+		}
+		t.pages, t.depth = double, t.depth+1
+	}
+	bit := uint64(1) << (63 - p.depth)
+	halves := [2]*page{{edit: p.edit, depth: p.depth + 1}, {edit: p.edit, depth: p.depth + 1}}
+	for i, h := range p.hashes {
+		if h != 0 {
+			halves[min(h&bit, 1)].put(h, p.what[i])
+		}
+	}
+	t.set(halves[0], hash&^bit)
+	t.set(halves[1], hash|bit)
+}
+
+// put enters what the page has not.
+func (p *page) put(hash uint64, what any) {
+	i, _ := p.slot(hash)
+	p.hashes[i], p.what[i] = hash, what
+	p.used++
+}
+
+// drop frees a slot: those after it move up, so that no way is cut.
+func (p *page) drop(i uint) {
+	p.used--
+	for {
+		p.hashes[i], p.what[i] = 0, nil
+		j := i
+		for {
+			if j++; j == pageSize {
+				j = 0
+			}
+			if p.hashes[j] == 0 {
+				return
+			}
+			if to, _ := p.slot(p.hashes[j]); to == i {
+				break
+			}
+		}
+		p.hashes[i], p.what[i] = p.hashes[j], p.what[j]
+		i = j
+	}
+}

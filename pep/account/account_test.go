@@ -205,6 +205,8 @@ func TestMap(t *testing.T) {
 
 	a, err := m.Map(t.Context(), caller(t, "/O=x/CN=ann"))
 	require.NoError(t, err)
+	require.Equal(t, s.now.Add(time.Minute).UTC(), a.Expires)
+	a.Expires = time.Time{}
 	require.Equal(t, authz.Account{Name: "ann", UID: 10001, Group: authz.Group{Name: "users", GID: 10000}, Groups: []authz.Group{{Name: "cms", GID: 10010}}, Source: s.config.AccountMap + ":1"}, a)
 
 	a, err = m.Map(t.Context(), caller(t, "/O=x/CN=carl", "/cms", "/other"))
@@ -223,7 +225,7 @@ func TestMap(t *testing.T) {
 	_, err = m.Map(t.Context(), caller(t, "/O=x/CN=carl", "/unknown"))
 	require.ErrorContains(t, err, "/O=x/CN=carl as /unknown")
 
-	a, err = m.Named(t.Context(), "guest")
+	a, err = m.Named(t.Context(), &authz.Request{}, "guest")
 	require.NoError(t, err)
 	require.True(t, a.Shared)
 }
@@ -255,7 +257,7 @@ func TestForbiddenAccounts(t *testing.T) {
 			s.config.Shared = []string{"*"}
 			m, err := NewMapper(t.Context(), s.config)
 			require.NoError(t, err)
-			_, err = m.Named(t.Context(), name)
+			_, err = m.Named(t.Context(), &authz.Request{}, name)
 			require.ErrorIs(t, err, want, "named by policy")
 
 			s.config.Community = map[string]string{"weak": name}
@@ -319,7 +321,7 @@ func TestSharing(t *testing.T) {
 	s := newSetting(t, "\"/O=x/CN=ann\" ann\n\"CN=ann,O=x\" ann", "")
 	m, err := NewMapper(t.Context(), s.config)
 	require.NoError(t, err, "one person in two spellings is one person")
-	_, err = m.Named(t.Context(), "bob")
+	_, err = m.Named(t.Context(), &authz.Request{}, "bob")
 	require.ErrorIs(t, err, errNotShared, "a policy can match several people")
 	s.config.Community = map[string]string{"weak": "bob"}
 	_, err = NewMapper(t.Context(), s.config)

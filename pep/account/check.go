@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
 // errNotShared is wrapped when several people would run as one account that
@@ -25,21 +27,15 @@ func (m *Mapper) checkShared(name string) error {
 	return nil
 }
 
-// checkUser looks an account up. One that does not exist now may exist later.
-func (m *Mapper) checkUser(ctx context.Context, name string) error {
-	_, err := m.directory.User(ctx, name)
-	if errors.Is(err, ErrUnknown) {
-		m.config.Log.Warn("an account to map to does not exist", "account", name)
-		return nil
-	}
-	return err
-}
-
 // check looks at every account and group that the map files name.
-func (m *Mapper) check(ctx context.Context, next *maps) error {
+func (m *Mapper) check(ctx context.Context, next *mapFiles) error {
 	var problems []error
 	owners := map[string]authz.DN{}
-	uids := map[uint32]string{}
+	uids, err := m.namedElsewhere(ctx)
+	if err != nil {
+		return err
+	}
+	next.uids = uids
 	for _, e := range next.accounts.entries {
 		if err := m.checkAccount(ctx, &e, owners, uids); err != nil {
 			problems = append(problems, fmt.Errorf("%s:%d: %w", m.config.AccountMap, e.Line, err))
@@ -64,6 +60,27 @@ func (m *Mapper) check(ctx context.Context, next *maps) error {
 	return errors.Join(problems...)
 }
 
+// namedElsewhere are the numbers of the accounts that something else than the
+// account map names, and of those that are shared.
+func (m *Mapper) namedElsewhere(ctx context.Context) (map[uint32]string, error) {
+	uids := map[uint32]string{}
+	names := slices.Concat(m.config.Shared, slices.Collect(maps.Values(m.config.Community)))
+	for _, rule := range m.config.Tokens {
+		names = append(names, rule.Account)
+	}
+	for _, name := range names {
+		if name == "*" || strings.HasPrefix(name, ".") {
+			continue
+		}
+		if a, err := m.directory.User(ctx, name); err == nil {
+			uids[a.UID] = name
+		} else if !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrForbidden) {
+			return nil, err
+		}
+	}
+	return uids, nil
+}
+
 func (m *Mapper) warnUnusable(path string, e *Entry) {
 	if !e.usable() {
 		m.config.Log.Warn("a line of the account maps can match nobody", "file", path, "line", e.Line, "key", e.Key)
@@ -73,19 +90,20 @@ func (m *Mapper) warnUnusable(path string, e *Entry) {
 // checkAccount also keeps two people from one uid, under one name or two.
 func (m *Mapper) checkAccount(ctx context.Context, e *Entry, owners map[string]authz.DN, uids map[uint32]string) error {
 	name := e.Values[0]
-	if pool, ok := strings.CutPrefix(name, "."); ok {
-		return checkName(pool)
+	if strings.HasPrefix(name, ".") {
+		return m.checkPool(name)
 	}
-	a, err := m.directory.User(ctx, name)
-	if errors.Is(err, ErrUnknown) {
-		m.config.Log.Warn("an account to map to does not exist", "file", m.config.AccountMap, "line", e.Line, "account", name)
-	} else if err != nil {
+	a, err := m.checkStatic(ctx, name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return err
 	}
 	if m.shared(name) {
+		if err == nil {
+			uids[a.UID] = name
+		}
 		return nil
 	}
-	if e.IsFQAN() {
+	if e.IsFQAN() || slices.ContainsFunc(m.config.Tokens, func(t TokenRule) bool { return t.Account == name }) {
 		return m.checkShared(name)
 	}
 	if owner, ok := owners[name]; ok && !owner.Equal(e.name) {
@@ -97,6 +115,68 @@ func (m *Mapper) checkAccount(ctx context.Context, e *Entry, owners map[string]a
 	}
 	if err == nil {
 		uids[a.UID] = name
+	}
+	return nil
+}
+
+// checkStatic looks up an account that is named as such. ErrUnknown is logged:
+// it may exist later. One that a pool can give to somebody is an error.
+func (m *Mapper) checkStatic(ctx context.Context, name string) (authz.Account, error) {
+	if err := m.inNoPool(name); err != nil {
+		return authz.Account{}, err
+	}
+	a, err := m.directory.User(ctx, name)
+	if errors.Is(err, ErrUnknown) {
+		m.config.Log.Warn("an account to map to does not exist", "account", name)
+	}
+	return a, err
+}
+
+func (m *Mapper) inNoPool(name string) error {
+	if m.config.Roster == nil {
+		return nil
+	}
+	if of, ok := m.config.Roster.PoolOf(name); ok {
+		return fmt.Errorf("%w: %s is an account of pool %s, which can give it to somebody else", ErrForbidden, name, of)
+	}
+	return nil
+}
+
+// checkPool checks the name of a pool, ".cms". One that is not configured is
+// logged and refused when it is asked for.
+func (m *Mapper) checkPool(login string) error {
+	name := strings.TrimPrefix(login, ".")
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if m.config.Roster == nil || !m.config.Roster.Has(name) {
+		m.config.Log.Warn("a pool to map to is not configured", "pool", name)
+	}
+	return nil
+}
+
+// checkMany checks an account, or pool, that is named for several people.
+func (m *Mapper) checkMany(ctx context.Context, login string) error {
+	if strings.HasPrefix(login, ".") {
+		return m.checkPool(login)
+	}
+	if err := m.checkShared(login); err != nil {
+		return err
+	}
+	if _, err := m.checkStatic(ctx, login); err != nil && !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	return nil
+}
+
+func (m *Mapper) checkCommunity(ctx context.Context) error {
+	for strength, name := range m.config.Community {
+		if !slices.Contains(profile.Strengths(), strength) {
+			return fmt.Errorf("community accounts: %q is no credential strength: want one of %s", strength, strings.Join(profile.Strengths(), ", "))
+		}
+		if err := m.checkMany(ctx, name); err != nil {
+			return fmt.Errorf("community account for %s: %w", strength, err)
+		}
 	}
 	return nil
 }

@@ -52,17 +52,33 @@ func choose(accounts, groups *index, id Identity, prefer Preference) (Choice, er
 	}
 	line := &accounts.entries[lines[0]]
 	c := Choice{Login: line.Values[0], Line: line.Line}
-	named, primary := groups.values(groups.named(id.Name)), groups.values(groups.matching(id.Primary))
-	others := groups.values(groups.matching(slices.DeleteFunc(slices.Clone(id.FQANs), func(f authz.FQAN) bool { return f == id.Primary })...))
+	var err error
+	c.Groups, err = groups.of(id, prefer)
+	return c, err
+}
+
+// of are the groups that a group map gives, the primary first.
+func (x *index) of(id Identity, prefer Preference) (names []string, err error) {
+	lines := x.linesOf(id, prefer)
+	for i := range lines {
+		names = append(names, x.values(lines[i])...)
+	}
+	if len(names) == 0 && prefer.GroupRequired {
+		return nil, errNoGroup
+	}
+	return names, nil
+}
+
+// linesOf are the lines that give groups, in three sets of which each names a
+// group once: by the name, by the primary FQAN and by the others, in the order
+// that is preferred.
+func (x *index) linesOf(id Identity, prefer Preference) [3][]int {
+	others := slices.DeleteFunc(slices.Clone(id.FQANs), func(f authz.FQAN) bool { return f == id.Primary })
+	named, primary, rest := x.named(id.Name), x.matching(id.Primary), x.matching(others...)
 	if prefer.DNForGroup {
-		c.Groups = slices.Concat(named, primary, others)
-	} else {
-		c.Groups = slices.Concat(primary, others, named)
+		return [3][]int{named, primary, rest}
 	}
-	if len(c.Groups) == 0 && prefer.GroupRequired {
-		return Choice{}, errNoGroup
-	}
-	return c, nil
+	return [3][]int{primary, rest, named}
 }
 
 // index finds the lines of a map file, of which many are for names and few for

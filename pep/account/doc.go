@@ -1,7 +1,12 @@
 // Package account names the local account for a permitted request. The
-// [Mapper] reads the map files of Argus and asks a [Directory] of accounts;
+// [Mapper] reads the map files of Argus and rules for tokens, takes accounts out
+// of pools where those say ".pool", and asks a [Directory] of accounts;
 // whatever it names has passed the [Rules]: never uid 0, never below the
 // floor, never in a privileged group, never an account that does not exist.
+//
+// A pool's account is leased (see package pool) to the identity of a verified
+// credential, or to what a peer that may map asserts. It can be named in no
+// other way, so that no two identities share it.
 //
 // A map file (grid-mapfile, group-mapfile) has one entry per line:
 //

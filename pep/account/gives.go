@@ -9,15 +9,15 @@ import (
 )
 
 // Gives returns nil if the mapping could give somebody this account as it is
-// described: named by the account map, a community or as shared, with the
-// number that the directory has now, and in no group but its own and those of
+// described: named by the account map, a rule for tokens, a community or as
+// shared, or an account of a pool, with the number that the directory has now, and in no group but its own and those of
 // the group map. ErrForbidden or ErrUnknown say no; any other error says that
 // nobody knows. It cannot tell for whom the account is meant.
 func (m *Mapper) Gives(ctx context.Context, a authz.Account) error {
 	m.refresh(ctx)
 	maps := m.maps.Load()
-	if !m.names(maps, a.Name) {
-		return fmt.Errorf("%w: account %s: neither the account map nor a community names it, and it is not shared", ErrForbidden, a.Name)
+	if !m.names(maps, a.Name) && m.inNoPool(a.Name) == nil {
+		return fmt.Errorf("%w: account %s: neither the account map nor a rule for tokens nor a community names it, it is not shared and in no pool", ErrForbidden, a.Name)
 	}
 	known, err := m.directory.User(ctx, a.Name)
 	if err != nil {
@@ -43,7 +43,7 @@ func (m *Mapper) Gives(ctx context.Context, a authz.Account) error {
 	return nil
 }
 
-func (m *Mapper) names(maps *maps, name string) bool {
+func (m *Mapper) names(maps *mapFiles, name string) bool {
 	for i := range maps.accounts.entries {
 		if maps.accounts.entries[i].Values[0] == name {
 			return true
@@ -51,6 +51,11 @@ func (m *Mapper) names(maps *maps, name string) bool {
 	}
 	for _, community := range m.config.Community {
 		if community == name {
+			return true
+		}
+	}
+	for _, rule := range m.config.Tokens {
+		if rule.Account == name {
 			return true
 		}
 	}

@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/guard"
-	"github.com/gatehouse-authz/gatehouse/policies/profile"
+	"github.com/gatehouse-authz/gatehouse/pep/account/pool"
 )
 
 // Config says how accounts are found.
@@ -25,9 +23,16 @@ type Config struct {
 	// AccountMap and GroupMap are paths of map files; empty for none.
 	AccountMap, GroupMap string
 	Prefer               Preference
+	// Tokens name accounts for holders of tokens; the first that fits counts.
+	Tokens []TokenRule
 	// Community names the account for a credential strength ("anonymous",
-	// "weak", "strong") where the account map names none.
+	// "weak", "strong") where the account map names none. As everywhere, a
+	// name that begins with "." stands for an account out of that pool.
 	Community map[string]string
+	// Leases gives accounts out of pools; nil: it refuses them.
+	Leases Leases
+	// Roster knows the pools' accounts; nil: there are no pools.
+	Roster Roster
 	// Shared lists the accounts that several people may run as at once: every
 	// account that an FQAN, a community or a policy names must be here; "*"
 	// stands for all.
@@ -36,19 +41,44 @@ type Config struct {
 	Now    func() time.Time // time.Now if nil
 }
 
-// Mapper names accounts by the map files, by the strength of the credential,
-// or by the name that a policy gives. It relies on verified attributes only.
+// Leases gives accounts out of pools: [pool.Pools], or a gridmapdir.
+type Leases interface {
+	// Lease finds or makes the lease of a key.
+	Lease(ctx context.Context, k pool.Key, why pool.Cause) (pool.Lease, error)
+	// Look finds it and changes nothing.
+	Look(ctx context.Context, k pool.Key) (pool.Lease, error)
+	// Holds finds it by its id, pool.ErrNoLease if the account is no longer
+	// leased under it.
+	Holds(ctx context.Context, account, id string) (pool.Lease, error)
+}
+
+// Roster knows which accounts are in pools.
+type Roster interface {
+	Has(pool string) bool
+	PoolOf(account string) (string, bool)
+}
+
+var (
+	_ Leases = (*pool.Pools)(nil)
+	_ Roster = (*pool.Roster)(nil)
+)
+
+// Mapper names accounts by the map files, by rules for tokens, by the strength
+// of the credential, or by the name that a policy gives. It relies on verified
+// attributes only.
 type Mapper struct {
 	config    Config
+	tokens    []tokenRule
 	directory Directory
-	maps      atomic.Pointer[maps]
+	maps      atomic.Pointer[mapFiles]
 	looked    atomic.Int64
 	mu        sync.Mutex
 }
 
-// maps are the map files as last read.
-type maps struct {
+// mapFiles are the map files as last read.
+type mapFiles struct {
 	accounts, groups *index
+	uids             map[uint32]string // of the accounts named as such
 	stamps           [2]stamp
 }
 
@@ -74,134 +104,16 @@ func NewMapper(ctx context.Context, c Config) (*Mapper, error) {
 		c.Now = time.Now
 	}
 	m := &Mapper{config: c, directory: Guard(c.Directory, c.Rules)}
-	for strength, name := range c.Community {
-		if !slices.Contains(profile.Strengths(), strength) {
-			return nil, fmt.Errorf("community accounts: %q is no credential strength: want one of %s", strength, strings.Join(profile.Strengths(), ", "))
-		}
-		if err := m.checkShared(name); err != nil {
-			return nil, fmt.Errorf("community account for %s: %w", strength, err)
-		}
-		if err := m.checkUser(ctx, name); err != nil {
-			return nil, fmt.Errorf("community account for %s: %w", strength, err)
-		}
+	if err := m.checkCommunity(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.readTokenRules(ctx); err != nil {
+		return nil, err
 	}
 	if err := m.load(ctx); err != nil {
 		return nil, err
 	}
 	return m, nil
-}
-
-// Map implements authz.Mapper.
-func (m *Mapper) Map(ctx context.Context, r *authz.Request) (authz.Account, error) {
-	id, err := identityOf(r)
-	if err != nil {
-		return authz.Account{}, err
-	}
-	m.refresh(ctx)
-	maps := m.maps.Load()
-	choice, err := choose(maps.accounts, maps.groups, id, m.config.Prefer)
-	if errors.Is(err, errNoLogin) {
-		return m.community(ctx, r, id)
-	}
-	if err != nil {
-		return authz.Account{}, fmt.Errorf("%s: %w", id, err)
-	}
-	if strings.HasPrefix(choice.Login, ".") {
-		return authz.Account{}, fmt.Errorf("%s: line %d of %s names the pool %q, and no pools are configured here", id, choice.Line, m.config.AccountMap, choice.Login)
-	}
-	a, err := m.directory.User(ctx, choice.Login)
-	if err != nil {
-		return authz.Account{}, fmt.Errorf("%s: line %d of %s: %w", id, choice.Line, m.config.AccountMap, err)
-	}
-	a.Source = fmt.Sprintf("%s:%d", m.config.AccountMap, choice.Line)
-	a.Shared = m.shared(a.Name)
-	return m.withGroups(ctx, a, choice.Groups)
-}
-
-// Named returns the account that a policy names. It must be a shared one: a
-// rule can match several people.
-func (m *Mapper) Named(ctx context.Context, name string) (authz.Account, error) {
-	if err := m.checkShared(name); err != nil {
-		return authz.Account{}, err
-	}
-	a, err := m.directory.User(ctx, name)
-	if err != nil {
-		return authz.Account{}, err
-	}
-	a.Source, a.Shared = "policy", true
-	return a, nil
-}
-
-func (m *Mapper) community(ctx context.Context, r *authz.Request, id Identity) (authz.Account, error) {
-	strength, _ := r.Verified(authz.Subject, profile.CredentialStrength)
-	name, ok := m.config.Community[strength.Text()]
-	if !ok {
-		return authz.Account{}, fmt.Errorf("%s: %w, and there is no community account for its strength %q", id, errNoLogin, strength.Text())
-	}
-	a, err := m.directory.User(ctx, name)
-	if err != nil {
-		return authz.Account{}, fmt.Errorf("community account: %w", err)
-	}
-	a.Source, a.Shared = "community account for "+strength.Text(), true
-	return a, nil
-}
-
-// withGroups puts the groups of the group map in place of the account's own.
-func (m *Mapper) withGroups(ctx context.Context, a authz.Account, names []string) (authz.Account, error) {
-	if len(names) == 0 {
-		return a, nil
-	}
-	var groups []authz.Group
-	for _, name := range names {
-		g, err := m.directory.Group(ctx, name)
-		if err != nil {
-			return authz.Account{}, fmt.Errorf("account %s, group %s from %s: %w", a.Name, name, m.config.GroupMap, err)
-		}
-		if !slices.Contains(groups, g) {
-			groups = append(groups, g)
-		}
-	}
-	if len(groups) > MaxGroups {
-		return authz.Account{}, fmt.Errorf("account %s: %d groups from %s, at most %d are allowed", a.Name, len(groups), m.config.GroupMap, MaxGroups)
-	}
-	a.Group, a.Groups = groups[0], groups[1:]
-	return a, nil
-}
-
-// identityOf reads the verified names. Two different subjects are an error.
-func identityOf(r *authz.Request) (Identity, error) {
-	var id Identity
-	for a, v := range r.Values(authz.Subject, profile.SubjectID) {
-		d, ok := v.Data().(authz.DN)
-		if a.Standing != authz.Verified || !ok {
-			continue
-		}
-		if !id.Name.IsZero() && !id.Name.Equal(d) {
-			return Identity{}, fmt.Errorf("two subjects in one request: %s and %s", id.Name, d)
-		}
-		id.Name = d
-	}
-	if v, ok := r.Verified(authz.Subject, profile.PrimaryFQAN); ok {
-		id.Primary, _ = v.Data().(authz.FQAN)
-	}
-	for a, v := range r.Values(authz.Subject, profile.FQAN) {
-		if f, ok := v.Data().(authz.FQAN); ok && a.Standing == authz.Verified {
-			id.FQANs = append(id.FQANs, f)
-		}
-	}
-	return id, nil
-}
-
-// String names the identity for messages.
-func (id Identity) String() string {
-	s := "an anonymous caller"
-	if !id.Name.IsZero() {
-		s = id.Name.Slash()
-	}
-	if id.Primary != (authz.FQAN{}) {
-		s += " as " + id.Primary.String()
-	}
-	return s
 }
 
 const (
@@ -227,7 +139,7 @@ func (m *Mapper) refresh(ctx context.Context) {
 func (m *Mapper) load(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := &maps{}
+	next := &mapFiles{}
 	paths := [2]string{m.config.AccountMap, m.config.GroupMap}
 	for i, path := range paths {
 		if path == "" {

@@ -62,10 +62,11 @@ func Posix(a authz.Account) authz.Obligation {
 	return o
 }
 
-// Accounts looks up an account that a policy names and refuses those that a
-// policy may not name.
+// Accounts looks up the account that a policy names for a request and refuses
+// those that a policy may not name. A name that begins with "." stands for an
+// account out of that pool.
 type Accounts interface {
-	Named(ctx context.Context, name string) (authz.Account, error)
+	Named(ctx context.Context, r *authz.Request, name string) (authz.Account, error)
 }
 
 // MapAccount answers our own obligation map-account: the policy names the
@@ -76,7 +77,7 @@ type MapAccount struct {
 }
 
 // Fulfill implements authz.Fulfiller.
-func (m MapAccount) Fulfill(ctx context.Context, _ *authz.Request, o authz.Obligation) ([]authz.Obligation, error) {
+func (m MapAccount) Fulfill(ctx context.Context, r *authz.Request, o authz.Obligation) ([]authz.Obligation, error) {
 	effects, ok := pep.EffectsOf(ctx)
 	switch {
 	case !ok:
@@ -86,7 +87,7 @@ func (m MapAccount) Fulfill(ctx context.Context, _ *authz.Request, o authz.Oblig
 	case len(o.Assignments) != 1 || o.Assignments[0].ID != profile.Account:
 		return nil, errors.New(`want one assignment, "account"`)
 	}
-	a, err := m.Accounts.Named(ctx, o.Assignments[0].Value.Text())
+	a, err := m.Accounts.Named(ctx, r, o.Assignments[0].Value.Text())
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type people struct{ err error }
 
 func (p people) Map(context.Context, *authz.Request) (authz.Account, error) { return ann, p.err }
 
-func (p people) Named(_ context.Context, name string) (authz.Account, error) {
+func (p people) Named(_ context.Context, _ *authz.Request, name string) (authz.Account, error) {
 	if name != "ann" {
 		return authz.Account{}, errors.New("unknown account " + name)
 	}

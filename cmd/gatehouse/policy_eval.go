@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +25,8 @@ type evaluation struct {
 	references []string
 	request    string
 	attributes string
+	combining  string
+	hierarchy  string
 	now        string
 	format     string
 	explain    bool
@@ -36,16 +40,25 @@ func newPolicyEval() *cobra.Command {
 		Long: `Eval reads policies (SPL, XACML 2.0 or 3.0, Rego) and a request context (XACML
 2.0 or 3.0 in XML, or the JSON profile), decides, and prints the response
 context in the form of the request. Several policies are tried in their order
-until one applies. Every attribute of the request counts as verified.
+until one applies, unless --root-combining names another algorithm of XACML: by
+its identifier, or by its name alone, which is that of XACML 3.0:
+  first-applicable  only-one-applicable  on-permit-apply-second
+  deny-overrides  permit-overrides  ordered-deny-overrides
+  ordered-permit-overrides  deny-unless-permit  permit-unless-deny
+Every attribute of the request counts as verified.
 
 A policy that others refer to is given with --policy-ref. The attributes of the
 context in --attributes are added where the request has none of their id, as a
-site's own source of attributes would. With --explain the tree behind the
-decision is printed instead of the response.
+site's own source of attributes would. A request with a scope (Children,
+Descendants, EntireHierarchy) needs the tree of resources: --hierarchy is a file
+in YAML that lists below each resource those right below it.
+With --explain the tree behind the decision is printed instead of the response.
 
 Exit code 0 for any decision, 2 for input that cannot be used.`,
 		Example: `  gatehouse policy eval --policy site.spl --request alice.json
   gatehouse policy eval --policy root.xml --policy-ref shared.xml --request r.xml --explain
+  gatehouse policy eval --policy a.xml --policy b.xml --root-combining only-one-applicable --request r.xml
+  gatehouse policy eval --policy site.xml --request subtree.xml --hierarchy folders.yaml
   gatehouse policy eval --policy site.rego --request r.xml --now 2026-11-22T12:00:00Z --format json`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,6 +70,8 @@ Exit code 0 for any decision, 2 for input that cannot be used.`,
 	flags.StringArrayVar(&e.references, "policy-ref", nil, "file with a policy that others refer to; may be given several times")
 	flags.StringVar(&e.request, "request", "", "file with the request context")
 	flags.StringVar(&e.attributes, "attributes", "", "file with a request context of attributes to add where they are missing")
+	flags.StringVar(&e.combining, "root-combining", "", "how several policies are combined: a name or identifier (default: first-applicable)")
+	flags.StringVar(&e.hierarchy, "hierarchy", "", "file with the tree of resources, for requests with a scope")
 	flags.StringVar(&e.now, "now", "", "time of the decision, as in 2026-11-22T12:00:00Z (default: now)")
 	flags.StringVar(&e.format, "format", "", "xml or json (default: the form of the request)")
 	flags.BoolVar(&e.explain, "explain", false, "print the tree behind the decision")
@@ -72,13 +87,19 @@ func (e *evaluation) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return unusable(err)
 	}
-	request, err := readContext(e.request, now)
+	var tree resources
+	if e.hierarchy != "" {
+		if tree, err = readResources(e.hierarchy); err != nil {
+			return unusable(err)
+		}
+	}
+	request, err := readContext(e.request, now, tree)
 	if err != nil {
 		return unusable(err)
 	}
 	var extra []*authz.Request
 	if e.attributes != "" {
-		file, err := readContext(e.attributes, now)
+		file, err := readContext(e.attributes, now, nil)
 		if err == nil {
 			extra, err = file.Questions()
 		}
@@ -101,6 +122,8 @@ func (e *evaluation) check() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("no request: give --request FILE")
 	case !slices.Contains([]string{"", "xml", "json"}, e.format):
 		return time.Time{}, fmt.Errorf("--format is %q; want xml or json", e.format)
+	case e.combining != "" && !e.rootCombining():
+		return time.Time{}, fmt.Errorf("--root-combining is %q; want an algorithm for policies, such as only-one-applicable (see --help)", e.combining)
 	case e.now == "":
 		return time.Now(), nil
 	}
@@ -109,6 +132,20 @@ func (e *evaluation) check() (time.Time, error) {
 		return now, fmt.Errorf("--now is %q; want a time as in 2026-11-22T12:00:00Z", e.now)
 	}
 	return now, nil
+}
+
+// rootCombining makes an identifier of the name of an algorithm; false if there
+// is none for policies.
+func (e *evaluation) rootCombining() bool {
+	if !strings.Contains(e.combining, ":") {
+		version := "3.0"
+		switch e.combining {
+		case "first-applicable", "only-one-applicable":
+			version = "1.0"
+		}
+		e.combining = "urn:oasis:names:tc:xacml:" + version + ":policy-combining-algorithm:" + e.combining
+	}
+	return pdp.CombinesPolicies(policies.Algorithm(e.combining))
 }
 
 // engine puts the policies in force, and returns their lines for explanations.
@@ -135,15 +172,16 @@ func (e *evaluation) engine(clock func() time.Time) (*pdp.Engine, sources, error
 	if len(roots) == 0 {
 		return nil, nil, fmt.Errorf("%s: no policy in it", files[0].name)
 	}
-	snapshot.Root = soleRoot(roots)
+	snapshot.Root = soleRoot(roots, policies.Algorithm(e.combining))
 	engine, err := policyEngine(snapshot, clock)
 	return engine, lines, err
 }
 
 // soleRoot is the one policy set, or a set around what was given. Under
-// first-applicable it passes on the answer of a single policy as it is.
-func soleRoot(nodes []policies.Node) *policies.PolicySet {
-	if set, ok := nodes[0].(*policies.PolicySet); ok && len(nodes) == 1 {
+// first-applicable, which is also meant by "", it passes on the answer of a
+// single policy as it is.
+func soleRoot(nodes []policies.Node, combining policies.Algorithm) *policies.PolicySet {
+	if set, ok := nodes[0].(*policies.PolicySet); ok && len(nodes) == 1 && combining == "" {
 		return set
 	}
 	placed := make([]policies.Node, len(nodes))
@@ -151,18 +189,19 @@ func soleRoot(nodes []policies.Node) *policies.PolicySet {
 		placed[i] = inPlace(nodes[i], place)
 	}
 	return &policies.PolicySet{
-		Header:   policies.Header{ID: policies.RootID, Combining: policies.FirstApplicable},
+		Header:   policies.Header{ID: policies.RootID, Combining: cmp.Or(combining, policies.FirstApplicable)},
 		Children: policies.NewList(placed...),
 	}
 }
 
-func readContext(name string, now time.Time) (*wire.Request, error) {
+func readContext(name string, now time.Time, tree resources) (*wire.Request, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
 	return wire.Read(name, data, wire.Options{
 		Verified: func(authz.Category, string) bool { return true },
+		Children: tree.children,
 		Clock:    func() time.Time { return now },
 	})
 }

@@ -31,6 +31,13 @@ func findAlgorithm(id policies.Algorithm, set bool) (algorithm, bool) {
 	return a, ok
 }
 
+// CombinesPolicies reports whether there is an algorithm of that name for
+// policies.
+func CombinesPolicies(id policies.Algorithm) bool {
+	_, ok := findAlgorithm(id, true)
+	return ok
+}
+
 var algorithmsOfRules = map[string]algorithm{
 	"3.0:deny-overrides":           denyOverrides,
 	"3.0:permit-overrides":         permitOverrides,

@@ -14,34 +14,29 @@ type Item interface{ Where() (place, id string) }
 // List is a persistent list ordered by place, then id. Put and Remove return a
 // new list that shares all but one chunk with the old one; both stay valid and
 // may be read at the same time. The zero List is empty.
+//
+// Of a rule that a Row can hold the list keeps the Row, and hands out rules made
+// of it, equal to the one put in but not the same.
 type List[T Item] struct {
-	chunks [][]T // none empty, ascending within and across
+	chunks [][]Item // each a T or a Row; none empty, ascending within and across
 	length int
 }
 
 // chunkSize bounds a chunk: with it a change to a list of a million items
-// copies some four thousand slice headers and one chunk.
-const chunkSize = 256
+// copies some five thousand slice headers and one chunk.
+const (
+	chunkSize  = 256
+	usualChunk = chunkSize * 3 / 4
+)
 
 // NewList returns a list of the items, which need not be in order. Of two
 // items with the same place and id the later one stays.
 func NewList[T Item](items ...T) List[T] {
-	sorted := slices.Clone(items)
-	if !slices.IsSortedFunc(sorted, compareItems[T]) { // a million bans come in order
-		slices.SortStableFunc(sorted, compareItems[T])
+	var b Builder[T]
+	for _, it := range items {
+		b.Add(it)
 	}
-	kept := sorted[:0]
-	for i, it := range sorted {
-		if i+1 < len(sorted) && compareItems(it, sorted[i+1]) == 0 {
-			continue
-		}
-		kept = append(kept, it)
-	}
-	l := List[T]{length: len(kept)}
-	for c := range slices.Chunk(kept, chunkSize*3/4) {
-		l.chunks = append(l.chunks, slices.Clip(c))
-	}
-	return l
+	return b.List()
 }
 
 // Len returns the number of items.
@@ -52,7 +47,7 @@ func (l List[T]) All() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for _, c := range l.chunks {
 			for _, it := range c {
-				if !yield(it) {
+				if !yield(whole[T](it)) {
 					return
 				}
 			}
@@ -60,15 +55,24 @@ func (l List[T]) All() iter.Seq[T] {
 	}
 }
 
-// Chunks yields the items in order, some at a time. A chunk that two lists
-// share is the same slice in both, so that what was derived from it can be
-// kept. It must not be changed.
-func (l List[T]) Chunks() iter.Seq[[]T] { return slices.Values(l.chunks) }
+// whole makes the item of what the list keeps of it.
+func whole[T Item](it Item) T {
+	if r, ok := it.(*Row); ok {
+		it = r.Rule()
+	}
+	return it.(T)
+}
+
+// Chunks yields what the list keeps of its items, in order, some at a time: a T
+// or a Row. A chunk that two lists share is the same slice in both, and an item
+// that they share the same pointer, so that what was derived from it can be kept.
+// It must not be changed.
+func (l List[T]) Chunks() iter.Seq[[]Item] { return slices.Values(l.chunks) }
 
 // Get returns the item with that place and id.
 func (l List[T]) Get(place, id string) (T, bool) {
 	if c, i, found := l.find(place, id); found {
-		return l.chunks[c][i], true
+		return whole[T](l.chunks[c][i]), true
 	}
 	var none T
 	return none, false
@@ -76,9 +80,11 @@ func (l List[T]) Get(place, id string) (T, bool) {
 
 // Find returns the first item with that id, by looking at all of them.
 func (l List[T]) Find(id string) (T, bool) {
-	for it := range l.All() {
-		if _, have := it.Where(); have == id {
-			return it, true
+	for c := range l.Chunks() {
+		for _, it := range c {
+			if _, have := it.Where(); have == id {
+				return whole[T](it), true
+			}
 		}
 	}
 	var none T
@@ -89,15 +95,16 @@ func (l List[T]) Find(id string) (T, bool) {
 // place and id. To move an item, Remove it from its old place as well.
 func (l List[T]) Put(item T) List[T] {
 	if len(l.chunks) == 0 {
-		return List[T]{chunks: [][]T{{item}}, length: 1}
+		return NewList(item)
 	}
 	c, i, found := l.find(item.Where())
 	chunk := slices.Clone(l.chunks[c])
+	kept := packBeside(item, chunk[min(i, len(chunk)-1)])
 	if found {
-		chunk[i] = item
+		chunk[i] = kept
 		return List[T]{chunks: l.with(c, chunk), length: l.length}
 	}
-	chunk = slices.Insert(chunk, i, item)
+	chunk = slices.Insert(chunk, i, kept)
 	if len(chunk) <= chunkSize {
 		return List[T]{chunks: l.with(c, chunk), length: l.length + 1}
 	}
@@ -120,13 +127,13 @@ func (l List[T]) Remove(place, id string) (List[T], bool) {
 }
 
 // with returns the chunks with chunk c replaced by the given ones.
-func (l List[T]) with(c int, by ...[]T) [][]T {
+func (l List[T]) with(c int, by ...[]Item) [][]Item {
 	return slices.Concat(l.chunks[:c], by, l.chunks[c+1:])
 }
 
 // find returns the chunk and index where the item is or belongs.
 func (l List[T]) find(place, id string) (chunk, index int, found bool) {
-	chunk, _ = slices.BinarySearchFunc(l.chunks, struct{}{}, func(c []T, _ struct{}) int {
+	chunk, _ = slices.BinarySearchFunc(l.chunks, struct{}{}, func(c []Item, _ struct{}) int {
 		return compareTo(c[len(c)-1], place, id)
 	})
 	if chunk == len(l.chunks) {
@@ -135,18 +142,22 @@ func (l List[T]) find(place, id string) (chunk, index int, found bool) {
 		}
 		return chunk - 1, len(l.chunks[chunk-1]), false
 	}
-	index, found = slices.BinarySearchFunc(l.chunks[chunk], struct{}{}, func(it T, _ struct{}) int {
+	index, found = slices.BinarySearchFunc(l.chunks[chunk], struct{}{}, func(it Item, _ struct{}) int {
 		return compareTo(it, place, id)
 	})
 	return chunk, index, found
 }
 
-func compareItems[T Item](a, b T) int {
+func compareItems(a, b Item) int {
 	place, id := b.Where()
 	return compareTo(a, place, id)
 }
 
-func compareTo[T Item](it T, place, id string) int {
+func compareTo(it Item, place, id string) int {
 	p, i := it.Where()
-	return cmp.Or(strings.Compare(p, place), strings.Compare(i, id))
+	return compare(p, i, place, id)
+}
+
+func compare(placeA, idA, placeB, idB string) int {
+	return cmp.Or(strings.Compare(placeA, placeB), strings.Compare(idA, idB))
 }

@@ -11,17 +11,21 @@ const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // Places returns n places in ascending order, as short as they can be of one
 // length, with room between, before and after them.
 func Places(n int) []string {
+	places := make([]string, n)
+	for i := range places {
+		places[i] = NthPlace(i, n)
+	}
+	return places
+}
+
+// NthPlace returns the i-th of Places(n), from 0.
+func NthPlace(i, n int) string {
 	width, room := 1, len(digits)
 	for room < 4*(n+2) {
 		width++
 		room *= len(digits)
 	}
-	places := make([]string, n)
-	step := room / (n + 1)
-	for i := range places {
-		places[i] = fixed((i+1)*step, width)
-	}
-	return places
+	return fixed((i+1)*(room/(n+1)), width)
 }
 
 func fixed(v, width int) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -16,7 +17,7 @@ func TestListBehavesLikeASortedMap(t *testing.T) {
 		model := map[[2]string]*Rule{}
 		var list List[*Rule]
 		for range rapid.IntRange(0, 700).Draw(t, "n") {
-			r := &Rule{Place: rapid.StringMatching("[a-c]{1,4}").Draw(t, "place"), ID: rapid.StringMatching("[xy]").Draw(t, "id")}
+			r := anyRule(t)
 			before, n := list, list.Len()
 			if rapid.IntRange(0, 3).Draw(t, "op") == 0 {
 				var ok bool
@@ -33,14 +34,119 @@ func TestListBehavesLikeASortedMap(t *testing.T) {
 		require.Equal(t, len(model), list.Len())
 		all := slices.Collect(list.All())
 		require.Len(t, all, len(model))
-		require.True(t, slices.IsSortedFunc(all, compareItems[*Rule]))
+		require.True(t, slices.IsSortedFunc(all, func(a, b *Rule) int { return compareItems(a, b) }))
 		for k, r := range model {
 			got, ok := list.Get(k[0], k[1])
 			require.True(t, ok)
-			require.Same(t, r, got)
+			require.Equal(t, r, got)
 		}
-		require.Equal(t, all, slices.Collect(NewList(all...).All()))
+		again := NewList(all...)
+		require.Equal(t, all, slices.Collect(again.All()))
 	})
+}
+
+// anyRule is a rule of which some can be rows and some cannot.
+func anyRule(t *rapid.T) *Rule {
+	text := func(name string) string { return rapid.SampledFrom([]string{"", "x", "a longer text"}).Draw(t, name) }
+	number := func(name string) int { return rapid.SampledFrom([]int{0, 1, 7, 1 << 40}).Draw(t, name) }
+	at := func(name string) Position { return Position{text(name), number(name), number(name)} }
+	r := &Rule{
+		Place: rapid.StringMatching("[a-c]{1,4}").Draw(t, "place"), ID: rapid.StringMatching("[xy]").Draw(t, "id"),
+		Effect: authz.Deny, Description: text("description"), Because: text("because"), PAP: text("pap"),
+		Ban: rapid.Bool().Draw(t, "ban"), Position: at("rule"),
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "more") {
+	case 0:
+		r.Effect = authz.Permit
+	case 1:
+		r.From = time.Unix(7, 7).UTC()
+	case 2:
+		r.Until = time.Unix(7, 7)
+	case 3:
+		r.Until = time.Unix(1<<40, 0).UTC()
+	case 4:
+		r.Condition = &Literal{Value: authz.BooleanValue(true)}
+	case 5:
+		r.Obligations = []Duty{{ID: "x"}}
+	case 6:
+		r.Until = time.Unix(7, 7).UTC()
+	case 7:
+		return r
+	}
+	value := rapid.SampledFrom([]authz.Value{authz.StringValue(""), authz.StringValue("x"), authz.StringValue("/CN=x"), authz.URIValue("x"), authz.BooleanValue(true)}).Draw(t, "value")
+	d := &Designator{Category: authz.Subject, ID: text("attribute"), MustBePresent: rapid.Bool().Draw(t, "present"), Position: at("designator")}
+	match := Match{Function: text("function"), Value: value, Attribute: d, Position: at("match")}
+	matches := []Match{match, match}[:rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(t, "matches")]
+	r.Target = &Target{AnyOf: []AnyOf{{AllOf: []AllOf{{Matches: matches}}}}, Position: at("target")}
+	return r
+}
+
+// Bans are kept as rows that share their shape, and stay rows when one is put
+// among them or taken away; others stay what they are and the same.
+func TestBansAreRows(t *testing.T) {
+	ban := func(i int) *Rule {
+		return &Rule{
+			ID: fmt.Sprint(1000 + i), Place: "p", Effect: authz.Deny, Ban: true, Because: "you are banned", Until: time.Unix(int64(i), 0).UTC(),
+			Target: &Target{AnyOf: []AnyOf{{AllOf: []AllOf{{Matches: []Match{{Value: authz.StringValue(fmt.Sprint("/CN=", i)), Attribute: &Designator{ID: "subject"}}}}}}}},
+		}
+	}
+	other := rule("p", "1500x")
+	var b Builder[*Rule]
+	for i := range 1000 {
+		require.False(t, b.Add(ban(i)))
+	}
+	require.True(t, b.Add(other))
+	list := b.List().Put(ban(2000))
+	list, found := list.Remove("p", "1007")
+	require.True(t, found)
+	shapes, rows := map[*Shape]int{}, 0
+	for chunk := range list.Chunks() {
+		for _, it := range chunk {
+			if row, ok := it.(*Row); ok {
+				shapes[row.Shape()]++
+				rows++
+				require.True(t, row.Ban())
+				require.NotContains(t, row.text, "you are banned", "what all say is said once")
+			} else {
+				require.Same(t, other, it)
+			}
+		}
+	}
+	require.Equal(t, 1000, rows)
+	require.Len(t, shapes, 1)
+	got, _ := list.Get("p", "1003")
+	require.Equal(t, ban(3), got)
+	_, found = list.Find("3000")
+	require.True(t, found)
+}
+
+// A list shares with the one before it all but what changed, by identity: so
+// nothing else is compiled again.
+func TestListsShareWhatStays(t *testing.T) {
+	var rules []*Rule
+	for i := range 1000 {
+		r := rule("a", fmt.Sprint(1000+i))
+		r.Effect, r.Target = authz.Deny, &Target{AnyOf: []AnyOf{{AllOf: []AllOf{{Matches: []Match{{Value: authz.StringValue("x"), Attribute: &Designator{}}}}}}}}
+		rules = append(rules, r)
+	}
+	before := NewList(rules...)
+	known := map[Item]bool{}
+	for c := range before.Chunks() {
+		for _, it := range c {
+			known[it] = true
+		}
+	}
+	fresh := *rules[0]
+	fresh.ID = "1000x"
+	news := 0
+	for c := range before.Put(&fresh).Chunks() {
+		for _, it := range c {
+			if !known[it] {
+				news++
+			}
+		}
+	}
+	require.Equal(t, 1, news)
 }
 
 func TestBetween(t *testing.T) {

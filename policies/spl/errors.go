@@ -81,18 +81,22 @@ const mostErrors = 100
 
 // report collects the errors of one text.
 type report struct {
-	lines  []string // of the source
+	text   string   // the source
+	lines  []string // of it, once there is an error
 	origin policies.Position
 	errors Errors
 }
 
 func newReport(text string, origin policies.Position) *report {
-	return &report{lines: strings.Split(text, "\n"), origin: origin}
+	return &report{text: text, origin: origin}
 }
 
 func (r *report) add(at policies.Position, hint, format string, args ...any) {
 	if len(r.errors) >= mostErrors {
 		return
+	}
+	if r.lines == nil {
+		r.lines = strings.Split(r.text, "\n")
 	}
 	e := &Error{Position: at, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if i := at.Line - r.origin.Line; i >= 0 && i < len(r.lines) {

@@ -1,6 +1,7 @@
 package spl_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -238,6 +239,46 @@ func TestFormatKeepsEveryText(t *testing.T) {
 	})
 }
 
+// sameRead reads a text rule by rule and as a whole, which must come to the
+// same, and returns the error.
+func sameRead(t require.TestingT, s string, table *spl.Table) error {
+	sets, err := spl.Read("x.spl", s, table)
+	require.Equal(t, spl.Check("x.spl", s, table), err)
+	if err != nil {
+		require.Nil(t, sets)
+		return err
+	}
+	f, err := spl.Parse("x.spl", s)
+	require.NoError(t, err)
+	whole, err := spl.Lower(f, table)
+	require.NoError(t, err)
+	require.Equal(t, whole, sets)
+	return nil
+}
+
+func TestReadIsParseAndLower(t *testing.T) {
+	names := table(t)
+	rapid.Check(t, func(r *rapid.T) {
+		s := text(r)
+		if rapid.Bool().Draw(r, "broken") {
+			i := rapid.IntRange(0, len(s)).Draw(r, "at")
+			s = s[:i] + rapid.SampledFrom([]string{"{", "}", `"`, "rule", "\xff", "action x", ""}).Draw(r, "with") + s[min(i+rapid.IntRange(0, 9).Draw(r, "without"), len(s)):]
+		}
+		_ = sameRead(r, s, names)
+	})
+	var many strings.Builder
+	many.WriteString("resource '.*' { action '.*' {\n")
+	for i := range 2000 {
+		fmt.Fprintf(&many, "rule deny { subject = \"/CN=%d\" } # %d\n", i, i)
+		if i%500 == 0 {
+			many.WriteString("rule permit { vo = x } obligation o { }\n} action y {\n")
+		}
+	}
+	require.NoError(t, sameRead(t, many.String()+"description d } }", names))
+	require.Error(t, sameRead(t, many.String()+"} action z { } }", names), "an action without anything")
+	require.Error(t, sameRead(t, many.String()+"rule deny { subjet = x } } } x", names))
+}
+
 func FuzzFormat(f *testing.F) {
 	for _, s := range []string{untidy, tidy, "spl 2\nresource a{action b{rule deny{c!=d}}}", "# a # resource x{obligation o{}}#", "resource x {\n# only\n\n}"} {
 		f.Add(s)
@@ -254,7 +295,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		file, err := spl.Parse("x.spl", s)
 		require.NotNil(t, file)
-		checked := spl.Check("x.spl", s, table)
+		checked := sameRead(t, s, table)
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			require.Error(t, checked)

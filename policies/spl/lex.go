@@ -74,21 +74,34 @@ type lexer struct {
 	fresh    bool // nothing but blanks so far on this line
 }
 
-// usualToken is less than most files have bytes for each token: with it the
-// tokens of a large file are not copied while there come to be more of them.
-const usualToken = 16
-
-func lex(text string, origin policies.Position, v Version, r *report) []token {
+func newLexer(text string, origin policies.Position, v Version, r *report) *lexer {
 	l := &lexer{text: text, version: v, keywords: keywordsOne, line: origin.Line, column: origin.Column, file: origin.File, report: r, fresh: true}
 	if v == Two {
 		l.keywords = keywordsTwo
 	}
-	l.tokens = make([]token, 0, len(text)/usualToken+1)
-	for l.at < len(l.text) {
-		l.next()
+	return l
+}
+
+// usualToken is less than most files have bytes for each token: with it the
+// tokens of a large file are not copied while there come to be more of them.
+const usualToken = 16
+
+// all cuts all that is left of the text.
+func (l *lexer) all() {
+	l.tokens = make([]token, 0, (len(l.text)-l.at)/usualToken+1)
+	for l.more() {
 	}
-	l.add(eof, l.at, "", policies.Position{File: l.file, Line: l.line, Column: l.column})
-	return l.tokens
+}
+
+// more cuts one token more; false if it is the end.
+func (l *lexer) more() bool {
+	for n := len(l.tokens); l.at < len(l.text); {
+		if l.next(); len(l.tokens) > n {
+			return true
+		}
+	}
+	l.add(eof, l.at, "", l.position())
+	return false
 }
 
 // version finds the statement that begins version 2: the first line that is

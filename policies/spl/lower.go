@@ -1,8 +1,6 @@
 package spl
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -32,61 +30,6 @@ func NewLowerer(t *Table, v Version, text string, at policies.Position) *Lowerer
 // Err returns everything found wrong so far, as [Errors], or nil.
 func (l *Lowerer) Err() error { return l.report.err() }
 
-// Lower turns a parsed file into policy sets, one per resource, with ids and
-// places made from the order. Actions outside a resource are an error.
-func Lower(f *File, t *Table) ([]*policies.PolicySet, error) {
-	l := NewLowerer(t, f.Version, f.text, policies.Position{File: f.Name})
-	for _, a := range f.Actions {
-		l.report.add(a.Position, "put it into a resource", "action outside a resource")
-	}
-	places := policies.Places(len(f.Resources))
-	var sets []*policies.PolicySet
-	for i, r := range f.Resources {
-		s := l.Resource(r)
-		s.ID, s.Place = fmt.Sprintf("%s:%d", f.Name, r.Position.Line), places[i]
-		s.Children = policies.NewList(l.actions(s.ID, r.Actions)...)
-		sets = append(sets, s)
-	}
-	return sets, l.Err()
-}
-
-func (l *Lowerer) actions(id string, actions []*Action) []policies.Node {
-	places := policies.Places(len(actions))
-	nodes := make([]policies.Node, len(actions))
-	for i, a := range actions {
-		p := l.Action(a)
-		p.ID, p.Place = fmt.Sprintf("%s/%d", id, i+1), places[i]
-		p.Rules = policies.NewList(l.rules(p.ID, a.Rules)...)
-		nodes[i] = p
-	}
-	return nodes
-}
-
-func (l *Lowerer) rules(id string, rules []*Rule) []*policies.Rule {
-	places := policies.Places(len(rules))
-	lowered := make([]*policies.Rule, len(rules))
-	for i, r := range rules {
-		lowered[i] = l.Rule(r)
-		lowered[i].ID, lowered[i].Place = fmt.Sprintf("%s/%d", id, i+1), places[i]
-	}
-	return lowered
-}
-
-// Check reads a text and reports everything wrong with it: its form and what
-// it says.
-func Check(name, text string, t *Table) error {
-	f, err := Parse(name, text)
-	_, wrong := Lower(f, t)
-	r := &report{}
-	for _, err := range []error{err, wrong} {
-		var list Errors
-		if errors.As(err, &list) {
-			r.errors = append(r.errors, list...)
-		}
-	}
-	return r.err()
-}
-
 // Resource returns the policy set of a resource without its children, id and
 // place.
 func (l *Lowerer) Resource(r *Resource) *policies.PolicySet {
@@ -105,7 +48,7 @@ func (l *Lowerer) Action(a *Action) *policies.Policy {
 func (l *Lowerer) header(name string, value Word, description *Word, duties []Duty) policies.Header {
 	h := policies.Header{Version: "1", Combining: policies.FirstApplicable}
 	if description != nil {
-		h.Description = description.Text
+		h.Description = strings.Clone(description.Text) // not the whole file with it
 	}
 	c := Condition{Name: Word{Text: name, Position: value.Position}, Operator: "=", Values: []Word{value}}
 	if m, ok := l.match(c, value, authz.Permit); ok {
@@ -138,7 +81,7 @@ func (l *Lowerer) Rule(r *Rule) *policies.Rule {
 		}
 	}
 	if r.Because != nil {
-		rule.Because = r.Because.Text
+		rule.Because = strings.Clone(r.Because.Text)
 	}
 	rule.From, rule.Until = l.time(r.From), l.time(r.Until)
 	if !rule.From.IsZero() && !rule.Until.IsZero() && !rule.From.Before(rule.Until) {
@@ -256,7 +199,7 @@ func (l *Lowerer) none(c Condition, row profile.Attribute, effect authz.Effect) 
 }
 
 func (l *Lowerer) duty(d Duty, on authz.Effect) policies.Duty {
-	duty := policies.Duty{ID: d.ID.Text, On: on, Position: d.Position}
+	duty := policies.Duty{ID: strings.Clone(d.ID.Text), On: on, Position: d.Position}
 	if l.version == Two {
 		for _, known := range profile.Duties() {
 			if known.Name == d.ID.Text {

@@ -12,8 +12,7 @@ import (
 func Parse(name, text string) (*File, error) {
 	origin := policies.Position{File: name, Line: 1, Column: 1}
 	p := newParser(text, origin, version(text))
-	f := p.file(name)
-	return f, p.report.err()
+	return p.file(name), p.report.err()
 }
 
 // ParseResource reads the head of a resource as [File.Pieces] cut it: without
@@ -54,22 +53,49 @@ func ParseRule(text string, v Version, at policies.Position) (*Rule, error) {
 
 type parser struct {
 	version Version
-	tokens  []token
-	at      int
+	lexer   *lexer
+	at      int  // the next token, counted from the first of the text
+	gone    int  // how many tokens are forgotten
 	piece   bool // a unit: heads without children, closing brace optional
 	stray   int  // braces already closed for want of them
 	report  *report
+	// into takes rules, actions and resources as soon as they are read, and they
+	// are forgotten; nil keeps them in the tree.
+	into   *assembly
+	within *Resource // the one being read, or the last
 }
 
+// newParser returns a parser of a text that is cut into tokens.
 func newParser(text string, origin policies.Position, v Version) *parser {
+	p := newReader(text, origin, v)
+	p.lexer.all()
+	return p
+}
+
+// newReader returns one that cuts the text while it reads.
+func newReader(text string, origin policies.Position, v Version) *parser {
 	if origin.Line == 0 {
 		origin.Line, origin.Column = 1, 1
 	}
 	r := newReport(text, origin)
-	return &parser{version: v, tokens: lex(text, origin, v, r), report: r}
+	return &parser{version: v, lexer: newLexer(text, origin, v, r), report: r, within: &Resource{}}
 }
 
-func (p *parser) peek() *token { return &p.tokens[p.at] }
+func (p *parser) peek() *token {
+	if p.at-p.gone == len(p.lexer.tokens) {
+		p.lexer.more()
+	}
+	return p.token(p.at)
+}
+
+func (p *parser) token(n int) *token { return &p.lexer.tokens[n-p.gone] }
+
+// forget drops all tokens but the last one taken and those behind it.
+func (p *parser) forget() {
+	t := p.lexer.tokens
+	p.lexer.tokens = t[:copy(t, t[p.at-1-p.gone:])]
+	p.gone = p.at - 1
+}
 
 func (p *parser) take() *token {
 	t := p.peek()
@@ -124,7 +150,7 @@ func orList(words []string) string {
 }
 
 func (p *parser) file(name string) *File {
-	f := &File{Name: name, Version: p.version, text: strings.Join(p.report.lines, "\n")}
+	f := &File{Name: name, Version: p.version, text: p.lexer.text}
 	if p.version == Two {
 		p.statement()
 	}
@@ -132,7 +158,12 @@ func (p *parser) file(name string) *File {
 	for p.peek().kind != eof {
 		switch {
 		case p.is("resource"):
-			f.Resources = append(f.Resources, p.resource())
+			r := p.resource()
+			if p.into != nil {
+				p.into.resource(r)
+			} else {
+				f.Resources = append(f.Resources, r)
+			}
 			empty = false
 		case p.is("action") || p.is("private"):
 			f.Actions = append(f.Actions, p.action())
@@ -144,7 +175,7 @@ func (p *parser) file(name string) *File {
 	if empty && len(p.report.errors) == 0 {
 		p.report.add(p.report.origin, "want a resource", "no policy in it")
 	}
-	f.tokens = p.tokens
+	f.tokens = p.lexer.tokens
 	return f
 }
 
@@ -190,6 +221,7 @@ func (p *parser) end() {
 
 func (p *parser) resource() *Resource {
 	r := &Resource{}
+	p.within = r
 	r.first = p.at
 	r.Position = p.peek().at
 	p.begin()
@@ -203,7 +235,12 @@ func (p *parser) resource() *Resource {
 			p.item(&r.span, func() { r.Obligations = append(r.Obligations, p.duty()) })
 		case !p.piece && (p.is("action") || p.is("private")):
 			r.child(p.at)
-			r.Actions = append(r.Actions, p.action())
+			a := p.action()
+			if p.into != nil {
+				p.into.action(r, a)
+			} else {
+				r.Actions = append(r.Actions, a)
+			}
 		default:
 			return false
 		}
@@ -236,7 +273,13 @@ func (p *parser) action() *Action {
 			p.item(&a.span, func() { a.Obligations = append(a.Obligations, p.duty()) })
 		case !p.piece && p.is("rule"):
 			a.child(p.at)
-			a.Rules = append(a.Rules, p.rule())
+			rule := p.rule()
+			if p.into != nil {
+				p.into.rule(p.within, rule)
+				p.forget()
+			} else {
+				a.Rules = append(a.Rules, rule)
+			}
 		default:
 			return false
 		}
@@ -271,7 +314,7 @@ func (p *parser) body(s *span, what, empty string, item func() bool, wanted ...s
 		s.last = p.at - 1
 		if s.head == 0 {
 			s.head = s.last
-			if p.tokens[s.last].kind == closing {
+			if p.token(s.last).kind == closing {
 				s.head--
 			}
 		}

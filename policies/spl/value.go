@@ -105,7 +105,7 @@ func (l *Lowerer) literal(row profile.Attribute, h how, w Word) (authz.Value, bo
 
 // value reads a value of a type; in version 2 a duration for an integer.
 func (l *Lowerer) value(t authz.DataType, row profile.Attribute, w Word) (authz.Value, bool) {
-	text := w.Text
+	text := strings.Clone(w.Text) // a value must not keep a whole file in memory
 	if t == authz.Integer && l.version == Two {
 		if n, err := Seconds(text); err == nil {
 			text = strconv.FormatInt(n, 10)

@@ -10,13 +10,13 @@ import (
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
-// ban is a Deny rule of one comparison by key and nothing more, whoever wrote
-// it. There may be a million, and few of them ever meet a request: so it is no
-// more than the hash of its key, until a request comes with that hash.
+// ban is a row of the policies that compares by key, whoever wrote it. There may
+// be a million, and few of them ever meet a request: so it is no more than the
+// hash of its key, until a request comes with that hash.
 type ban struct {
-	from *policies.Rule
-	kind *banKind
 	hash uint64
+	kind *banKind
+	row  *policies.Row
 	made atomic.Pointer[rule]
 }
 
@@ -30,52 +30,44 @@ type banKind struct {
 
 // kindKey tells kinds apart.
 type kindKey struct {
-	owner      *owner
-	function   string
-	literal    authz.DataType
-	designator policies.Designator // without its position
+	owner *owner
+	shape *policies.Shape
 }
 
-// ban returns a rule as a ban without its hash; nil if it is more than one.
-// What could be wrong with it is known of its kind.
-func (c *compilation) ban(r *policies.Rule) *ban {
-	m := onlyMatch(r)
-	if m == nil {
-		return nil
+// row compiles a row, into the room given if it becomes a ban.
+func (c *compilation) row(r *policies.Row, room *slab[ban]) child {
+	kind := c.kindOf(r)
+	if kind == nil {
+		return c.rule(r.Rule())
 	}
-	d, ok := m.Attribute.(*policies.Designator)
-	if !ok || d.MustBePresent {
-		return nil
-	}
-	key := kindKey{c.owner, m.Function, m.Value.Type(), *d}
-	key.designator.Position = policies.Position{}
+	b := room.next()
+	b.kind, b.row = kind, r
+	return b
+}
+
+// kindOf returns the kind of a row; nil if it must be compiled as any rule.
+func (c *compilation) kindOf(r *policies.Row) *banKind {
+	key := kindKey{c.owner, r.Shape()}
 	kind, known := c.kinds[key]
 	if !known {
-		kind = c.banKind(m)
+		kind = c.banKind(onlyMatch(r.Rule()))
 		if c.kinds == nil {
 			c.kinds = map[kindKey]*banKind{}
 		}
 		c.kinds[key] = kind
 	}
-	if kind == nil {
-		return nil
-	}
-	return &ban{from: r, kind: kind}
+	return kind
 }
 
-// onlyMatch returns the one match that a Deny rule consists of.
-func onlyMatch(r *policies.Rule) *policies.Match {
-	t := r.Target
-	if r.Effect != authz.Deny || r.Condition != nil || len(r.Obligations)+len(r.Advice) > 0 || !r.From.IsZero() && !r.Until.IsZero() ||
-		t == nil || len(t.AnyOf) != 1 || len(t.AnyOf[0].AllOf) != 1 || len(t.AnyOf[0].AllOf[0].Matches) != 1 {
-		return nil
-	}
-	return &t.AnyOf[0].AllOf[0].Matches[0]
-}
+// onlyMatch returns the one match that the rule of a row consists of.
+func onlyMatch(r *policies.Rule) *policies.Match { return &r.Target.AnyOf[0].AllOf[0].Matches[0] }
 
 // banKind compiles the first of a kind as any match, for what is wrong with it
 // or keeps it from being one.
 func (c *compilation) banKind(m *policies.Match) *banKind {
+	if m.Attribute.(*policies.Designator).MustBePresent {
+		return nil
+	}
 	var first match
 	errs := len(c.errs)
 	c.match(m, &first)
@@ -115,7 +107,7 @@ func (c *compilation) hashBans(all []*ban) {
 func hashAll(all []*ban, l keyList) {
 	for _, b := range all {
 		l.keys = l.keys[:0]
-		b.kind.reader.literal(onlyMatch(b.from).Value, &l)
+		b.kind.reader.literal(authz.StringValue(b.row.Literal()), &l)
 		b.hash = l.keys[0].hash
 	}
 }
@@ -134,27 +126,43 @@ func (b *ban) rule(seed maphash.Seed) *rule {
 		return made
 	}
 	l := keyList{seed: seed}
-	m := match{from: onlyMatch(b.from), attr: b.kind.attr, reading: b.kind.reading}
+	from := b.row.Rule()
+	m := match{from: onlyMatch(from), attr: b.kind.attr, reading: b.kind.reading}
 	b.kind.reader.literal(m.from.Value, &l)
 	m.key = l.keys[0]
 	all := []match{m}
 	b.made.CompareAndSwap(nil, &rule{
-		from: b.from, owner: b.kind.owner, effect: b.from.Effect, timed: isTimed(b.from),
-		target: &target{from: b.from.Target, plain: all, anyOf: []anyOf{{[]allOf{{all}}}}},
+		from: from, owner: b.kind.owner, effect: from.Effect, timed: isTimed(from),
+		target: &target{from: from.Target, plain: all, anyOf: []anyOf{{[]allOf{{all}}}}},
 	})
 	return b.made.Load()
 }
 
-func (b *ban) origin() policies.Item { return b.from }
-
 func (b *ban) goal() *target { return nil } // no other rule's filing depends on it
 
-func (b *ban) where() (place, id string) { return b.from.Place, b.from.ID }
+func (b *ban) where() (place, id string) { return b.row.Where() }
 
 func (b *ban) settle(crowd) {}
+
+func (b *ban) origin() policies.Item { return b.row }
 
 func (b *ban) filed() []filing {
 	return []filing{{reading: b.kind.reading, required: -1, hash: b.hash}}
 }
 
 var _ child = (*ban)(nil)
+
+// slab makes values side by side, as many at once as size says.
+type slab[T any] struct {
+	size int
+	free []T
+}
+
+func (s *slab[T]) next() *T {
+	if len(s.free) == 0 {
+		s.free = make([]T, s.size)
+	}
+	first := &s.free[0]
+	s.free = s.free[1:]
+	return first
+}

@@ -198,9 +198,9 @@ func (c *compilation) policySet(s *policies.PolicySet, old node) node {
 			byID[id] = ch.(node)
 		}
 	}
-	out.children = compileList(c, s.Children, listOf(before, out), func(n policies.Node) child {
-		_, id := n.Where()
-		if made := c.node(n, byID[id]); made != nil {
+	out.children = compileList(c, s.Children, listOf(before, out), func(it policies.Item, _ *slab[ban]) child {
+		_, id := it.Where()
+		if made := c.node(it.(policies.Node), byID[id]); made != nil {
 			return made
 		}
 		return nil
@@ -215,7 +215,12 @@ func (c *compilation) policy(p *policies.Policy, old node) node {
 	c.scope = c.newScope(p.Variables)
 	c.owner = &owner{pap: out.why.PAP, policy: p.ID}
 	out.target, out.duties = c.target(p.Target), c.duties(p.Obligations, p.Advice) // may use variables
-	out.children = compileList(c, p.Rules, listOf(before, out), func(r *policies.Rule) child { return c.rule(r) })
+	out.children = compileList(c, p.Rules, listOf(before, out), func(it policies.Item, room *slab[ban]) child {
+		if r, ok := it.(*policies.Row); ok {
+			return c.row(r, room)
+		}
+		return c.rule(it.(*policies.Rule))
+	})
 	return out
 }
 
@@ -271,9 +276,6 @@ func listName(set bool) string {
 }
 
 func (c *compilation) rule(r *policies.Rule) child {
-	if b := c.ban(r); b != nil {
-		return b
-	}
 	out := &rule{from: r, owner: c.owner, effect: r.Effect, timed: isTimed(r)}
 	if r.Effect != authz.Permit && r.Effect != authz.Deny {
 		c.fail(r.Position, "rule %q: effect %s is neither Permit nor Deny", r.ID, r.Effect)

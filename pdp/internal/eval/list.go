@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
 // list holds the children of a container in their order, in the chunks of the
@@ -32,8 +34,8 @@ type list struct {
 
 // chunk is the compiled form of one chunk, kept as long as that stays in use.
 type chunk struct {
-	from     any // identity: the address of the first item
-	children []child
+	items    []policies.Item // by whose address it is known
+	children []child         // one for each item
 	open     []child
 	readings []int
 	required []int

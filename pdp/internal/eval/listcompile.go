@@ -20,20 +20,24 @@ func (l *list) all() iter.Seq[child] {
 	}
 }
 
+// compileItem compiles an item, a row into the room given if it can be a ban; nil
+// after an error.
+type compileItem func(policies.Item, *slab[ban]) child
+
 // compileList compiles the items of a list. Chunks that the old list has too
 // are taken as they are, and so are single items of other chunks; only what
 // came and went is compiled and changes the index.
-func compileList[T policies.Item](c *compilation, items policies.List[T], old *list, compile func(T) child) *list {
+func compileList[T policies.Item](c *compilation, items policies.List[T], old *list, compile compileItem) *list {
 	if old == nil {
 		old = &list{}
 	}
 	now := slices.Collect(items.Chunks())
 	head := 0
-	for head < len(now) && head < len(old.chunks) && sameChunk(old.chunks[head], now[head]) {
+	for head < len(now) && head < len(old.chunks) && old.chunks[head].isOf(now[head]) {
 		head++
 	}
 	tail := 0
-	for tail < len(now)-head && tail < len(old.chunks)-head && sameChunk(old.chunks[len(old.chunks)-1-tail], now[len(now)-1-tail]) {
+	for tail < len(now)-head && tail < len(old.chunks)-head && old.chunks[len(old.chunks)-1-tail].isOf(now[len(now)-1-tail]) {
 		tail++
 	}
 	out := &list{length: items.Len(), index: old.index, chunks: make([]*chunk, 0, len(now))}
@@ -63,45 +67,50 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 
 // parted tells the old chunks that are among the new ones from the rest, whose
 // children may or may not be.
-func parted[T policies.Item](old []*chunk, now [][]T) (kept map[any]*chunk, gone map[policies.Item]child) {
-	kept, gone = make(map[any]*chunk, len(old)), map[policies.Item]child{}
+func parted(old []*chunk, now [][]policies.Item) (kept map[*policies.Item]*chunk, gone map[policies.Item]child) {
+	kept, gone = make(map[*policies.Item]*chunk, len(old)), map[policies.Item]child{}
 	for _, k := range old {
-		kept[k.from] = k
+		kept[&k.items[0]] = k
 	}
-	still := make(map[any]bool, len(now))
+	still := make(map[*policies.Item]bool, len(now))
 	for _, items := range now {
-		if k := kept[&items[0]]; k != nil && sameChunk(k, items) {
-			still[k.from] = true
+		if k := kept[&items[0]]; k != nil && k.isOf(items) {
+			still[&items[0]] = true
 		}
 	}
 	for _, k := range old {
-		if still[k.from] {
+		if still[&k.items[0]] {
 			continue
 		}
-		delete(kept, k.from)
-		for _, ch := range k.children {
-			gone[ch.origin()] = ch
+		delete(kept, &k.items[0])
+		for i, ch := range k.children {
+			gone[k.items[i]] = ch
 		}
 	}
 	return kept, gone
 }
 
-func sameChunk[T policies.Item](k *chunk, items []T) bool {
-	return len(k.children) == len(items) && k.from == any(&items[0])
+// isOf reports whether the chunk was compiled from these items.
+func (k *chunk) isOf(items []policies.Item) bool {
+	return len(k.items) == len(items) && &k.items[0] == &items[0]
 }
 
 // compileChunk compiles one chunk into a list; what it takes over from the old
 // list it takes out of gone.
-func compileChunk[T policies.Item](c *compilation, into *list, items []T, gone map[policies.Item]child, compile func(T) child) *chunk {
-	k := &chunk{from: &items[0], children: make([]child, 0, len(items))}
+func compileChunk(c *compilation, into *list, items []policies.Item, gone map[policies.Item]child, compile compileItem) *chunk {
+	k := &chunk{items: items, children: make([]child, 0, len(items))}
 	crowd := crowd{}
 	fresh := make([]bool, 0, len(items))
+	room := slab[ban]{size: 1}
+	if len(gone) == 0 { // all are fresh
+		room.size = len(items)
+	}
 	for _, it := range items {
 		ch, kept := gone[it]
 		if kept {
 			delete(gone, it)
-		} else if ch = compile(it); ch == nil {
-			continue // an error, already noted
+		} else if ch = compile(it, &room); ch == nil {
+			continue // an error, already noted: nothing is made of this list
 		}
 		k.children = append(k.children, ch)
 		k.count(ch)
@@ -151,10 +160,10 @@ func addOnce(to []int, n int) []int {
 func (k *chunk) count(ch child) {
 	switch ch := ch.(type) {
 	case *ban:
-		k.counts.ofRule(ch.from)
+		k.counts.ofRule(ch.row.Ban())
 	case *rule:
 		k.bounded = k.bounded || ch.bounds != nil
-		k.counts.ofRule(ch.from)
+		k.counts.ofRule(ch.from.Ban)
 	case *container:
 		k.bounded = k.bounded || ch.children.bounded
 		k.counts.Policies++
@@ -164,8 +173,8 @@ func (k *chunk) count(ch child) {
 	}
 }
 
-func (c *Counts) ofRule(r *policies.Rule) {
-	if r.Ban {
+func (c *Counts) ofRule(ban bool) {
+	if ban {
 		c.Bans++
 	} else {
 		c.Rules++

@@ -16,7 +16,6 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
-	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
@@ -169,7 +168,7 @@ func (i *inspection) run(ctx context.Context, certs []*x509.Certificate, out io.
 	if err := i.trust.Check(); err != nil {
 		return unusable(err)
 	}
-	authorities, err := trust.Open(trust.Options{Dir: string(i.trust.Directory), CRLs: trust.CRLPolicy(i.trust.CRL)})
+	authorities, err := i.trust.open(nil)
 	if err != nil {
 		return unusable(err)
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/container/service"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
-	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
@@ -55,7 +54,7 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 		}
 	}
 	if c.network() {
-		_, err := trust.Open(trust.Options{Dir: string(c.Trust.Directory), CRLs: trust.CRLPolicy(c.Trust.CRL)})
+		_, err := c.Trust.open(nil)
 		try("trust", err)
 		host, err := gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
 		try("host", err)

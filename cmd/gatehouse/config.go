@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
@@ -53,6 +54,9 @@ type TrustConfig struct {
 	// VOMSDirectory names the VOMS servers whose attribute certificates count:
 	// <vo>/<host>.lsc, often /etc/grid-security/vomsdir. Empty: none counts.
 	VOMSDirectory conf.Path `yaml:"voms-directory"`
+	// Accept lets in what is no longer safe: draft-proxies, legacy-proxies,
+	// sha1-signatures, md5-signatures, short-keys.
+	Accept []string `yaml:"accept"`
 }
 
 // PAPConfig runs a policy administration point.
@@ -193,6 +197,9 @@ func set[T ~string | ~int64](field *T, value T) {
 func (t *TrustConfig) Check() error {
 	if !slices.Contains([]string{"require", "if-present", "ignore"}, t.CRL) {
 		return fmt.Errorf("crl is %q; want require, if-present or ignore", t.CRL)
+	}
+	if _, err := weak.Parse(t.Accept); err != nil {
+		return fmt.Errorf("accept: %w", err)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func (s *site) openTrust() (err error) {
 	if !s.config.network() {
 		return nil
 	}
-	s.trust, err = trust.Open(trust.Options{Dir: string(s.config.Trust.Directory), CRLs: trust.CRLPolicy(s.config.Trust.CRL), Log: s.log})
+	s.trust, err = s.config.Trust.open(s.log)
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,6 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 )
 
-// certificateWarning is how long before its end a certificate is trouble.
-const certificateWarning = 24 * time.Hour
-
 // reportEngine shows the engine in /status and makes a stale or empty one
 // trouble.
 func (s *site) reportEngine() {
@@ -49,11 +46,7 @@ func (s *site) reportEngine() {
 // ended: until then everything works, and monitors warn by the metric.
 func (s *site) reportHost() {
 	s.health.Facts(func() []daemon.Fact {
-		facts := []daemon.Fact{{Name: "HostCertificateEnds", Value: s.host.NotAfter().UTC().Format(time.RFC3339)}}
-		if left := s.host.NotAfter().Sub(s.now()); left < certificateWarning {
-			facts = append(facts, daemon.Fact{Name: "Warning", Value: "the host certificate ends in " + left.Round(time.Minute).String()})
-		}
-		return facts
+		return []daemon.Fact{{Name: "HostCertificateEnds", Value: s.host.NotAfter().UTC().Format(time.RFC3339)}}
 	})
 	s.health.Check("host certificate", func() error {
 		if !s.now().Before(s.host.NotAfter()) {

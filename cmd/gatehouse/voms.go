@@ -6,6 +6,7 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
 )
 
@@ -28,6 +29,7 @@ func (s *site) openVerifier() error {
 	if err != nil {
 		return err
 	}
+	troubles := []func() []follow.Trouble{s.hostTroubles, func() []follow.Trouble { return s.trust.Current().Troubles() }}
 	var options []gsi.Option
 	if directory != nil {
 		options = append(options, gsi.WithVOMS(directory, s.log))
@@ -35,7 +37,9 @@ func (s *site) openVerifier() error {
 			directory.Follow(ctx, trustReload)
 			return nil
 		}))
+		troubles = append(troubles, func() []follow.Trouble { return directory.Current().Troubles() })
 	}
+	s.reportTrust(troubles...)
 	s.verifier = gsi.NewVerifier(s.trust, s.now, options...)
 	return nil
 }

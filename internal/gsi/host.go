@@ -2,6 +2,7 @@ package gsi
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,6 +23,7 @@ type Host struct {
 	looked  atomic.Int64 // when the files were looked at last, Unix nanoseconds
 	mu      sync.Mutex
 	stamps  [2]time.Time
+	trouble atomic.Pointer[string] // why the newest files are not in force
 }
 
 // LoadHost reads a certificate chain and its key from PEM files. The key must
@@ -49,11 +51,29 @@ const lookEvery = time.Second
 func (h *Host) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	now := h.now().UnixNano()
 	if last := h.looked.Load(); now-last > int64(lookEvery) && h.looked.CompareAndSwap(last, now) {
-		if err := h.load(); err != nil {
-			h.log.Warn("the host certificate is not reloaded; the one before stays in force", "file", h.certFile, "error", err)
-		}
+		h.report(h.load())
 	}
 	return h.current.Load(), nil
+}
+
+// report logs a reason once.
+func (h *Host) report(err error) {
+	if err == nil {
+		h.trouble.Store(nil)
+		return
+	}
+	text := err.Error()
+	if last := h.trouble.Swap(&text); last == nil || *last != text {
+		h.log.Warn("the host certificate is not reloaded; the one before stays in force", "file", h.certFile, "error", err)
+	}
+}
+
+// Trouble returns why the newest files are not in force, nil if they are.
+func (h *Host) Trouble() error {
+	if text := h.trouble.Load(); text != nil {
+		return errors.New(*text)
+	}
+	return nil
 }
 
 // NotAfter returns when the certificate in force ends.

@@ -388,3 +388,35 @@ func TestManyRevoked(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, s.verify(e, time.Now()), "revoked")
 }
+
+func TestEnds(t *testing.T) {
+	const ca = "/DC=test/DC=strong/CN=CA"
+	soon := time.Now().Add(time.Hour).Truncate(time.Second)
+	list := func(t *testing.T, s *site) {
+		der, err := s.ca.CRL(func(l *x509.RevocationList) { l.NextUpdate = soon })
+		require.NoError(t, err)
+		s.put(t, ".r0", der)
+	}
+	none := func(t *testing.T, s *site) { require.NoError(t, os.Remove(s.file(t, ".r0"))) }
+	garbage := func(t *testing.T, s *site) { s.put(t, ".r0", []byte("x")) }
+	for _, c := range []struct {
+		policy  trust.CRLPolicy
+		prepare func(*testing.T, *site)
+		crl     time.Time
+		there   bool
+	}{
+		{trust.Require, list, soon, true},
+		{trust.IfPresent, list, soon, true},
+		{trust.Ignore, list, soon, false},
+		{trust.Require, none, time.Time{}, true},
+		{trust.IfPresent, none, time.Time{}, false},
+		{trust.IfPresent, garbage, time.Time{}, true},
+	} {
+		s := newSite(t, trust.Options{CRLs: c.policy}, func(s *site) { c.prepare(t, s) })
+		want := []trust.End{{Kind: trust.EndOfCA, Name: ca, At: s.ca.Cert.NotAfter}}
+		if c.there {
+			want = append(want, trust.End{Kind: trust.EndOfCRL, Name: ca, At: c.crl.UTC()})
+		}
+		require.Equal(t, want, s.store.Current().Ends())
+	}
+}

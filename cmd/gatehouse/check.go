@@ -64,8 +64,7 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 	_, err := pip.NewStrength(c.Strength)
 	try("credential-strength", err)
 	if c.Tokens != nil {
-		_, err := c.Tokens.open(nil, nil)
-		try("tokens", err)
+		try("tokens", c.checkTokenIssuers())
 	}
 	for _, p := range c.Plugins {
 		pinned := p.pinned()

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
@@ -64,8 +63,13 @@ type PAPConfig struct {
 	Listen conf.Address `yaml:"listen"`
 	// Socket is the door that only root on this machine can use.
 	Socket conf.Path `yaml:"socket"`
-	// Followers are the host certificates that may follow the feed.
+	// Followers are the host certificates and token identities that may follow
+	// the feed.
 	Followers []string `yaml:"followers"`
+	// TokenAudiences are what the PAP is called in tokens, which it takes only if
+	// there are any. They are not those of jobs: whoever is handed a token to run
+	// a job with must not administer with it.
+	TokenAudiences []string `yaml:"token-audiences"`
 	// Policies are SPL files to load into an empty store.
 	Policies []conf.Path `yaml:"policies"`
 }
@@ -74,9 +78,12 @@ type PAPConfig struct {
 type PDPConfig struct {
 	// Follow are the addresses of one PAP, https://host:8150. Empty follows the
 	// PAP in this process.
-	Follow   []string      `yaml:"follow"`
-	Name     string        `yaml:"name"`
-	MaxStale conf.Duration `yaml:"max-stale"`
+	Follow []string `yaml:"follow"`
+	Name   string   `yaml:"name"`
+	// TokenFile holds the bearer token to follow with, in place of the host
+	// certificate; it is read for every request.
+	TokenFile conf.Secret   `yaml:"token-file"`
+	MaxStale  conf.Duration `yaml:"max-stale"`
 }
 
 // ContainerConfig runs the SOAP service container.
@@ -219,10 +226,8 @@ func (c *Config) Check() error {
 	case c.PDP != nil && c.PAP == nil && len(c.PDP.Follow) == 0:
 		return fmt.Errorf("the pdp has no PAP to follow: set pdp.follow or add a section pap")
 	}
-	for _, dn := range c.Administrators {
-		if _, err := authz.ParseDN(dn); err != nil {
-			return fmt.Errorf("administrator %q: %w", dn, err)
-		}
+	if _, err := readNamed(c.Administrators); err != nil {
+		return fmt.Errorf("administrators: %w", err)
 	}
-	return nil
+	return c.checkTokens()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/internal/token"
 	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/pdp"
@@ -99,20 +101,25 @@ func (s *site) openAdminDoor() error {
 		return err
 	}
 	decider := &administrators{engine: s.admins}
-	if decider.named, err = names(s.config.Administrators); err != nil {
+	if decider.named, err = readNamed(s.config.Administrators); err != nil {
 		return err
 	}
-	if decider.followers, err = names(s.config.PAP.Followers); err != nil {
+	if decider.followers, err = readNamed(s.config.PAP.Followers); err != nil {
 		return err
 	}
+	bearer, err := s.papBearer()
+	if err != nil {
+		return err
+	}
+	s.caller = callerBy(s.verifier.FromTLS, bearer)
 	handler := api.NewHandler(api.Options{
 		Service:  s.pap,
-		Decider:  pep.Enrich(decider, pip.X509{}, strength),
+		Decider:  pep.Enrich(decider, pip.X509{}, pip.Token{Links: s.linker()}, strength),
 		Caller:   s.caller,
 		Recorder: s.recorder, Clock: s.now, Log: s.log, Version: version(),
 	})
 	s.group.Add(daemon.HTTP{
-		Name: "pap-api", Listener: l, TLS: s.verifier.ServerTLS(s.host, false), Handler: s.papRoutes(handler),
+		Name: "pap-api", Listener: l, TLS: s.verifier.ServerTLS(s.host, bearer != nil), Handler: s.papRoutes(handler),
 		Log: s.log, OnStop: handler.Release,
 	}.Component())
 	return nil
@@ -164,24 +171,31 @@ func (s *site) known(next http.Handler) http.Handler {
 	})
 }
 
-// caller makes the start of a request out of the TLS connection it came by.
-func (s *site) caller(r *http.Request) (*authz.Request, error) {
-	if r.TLS == nil {
-		return nil, fmt.Errorf("not a TLS connection")
+// callerBy makes the start of a request out of the TLS connection it came by and
+// of its token; bearer is nil where no tokens are taken.
+func callerBy(certificate func(*tls.ConnectionState) *authz.Credential, bearer func(string) *authz.Credential) func(*http.Request) (*authz.Request, error) {
+	return func(r *http.Request) (*authz.Request, error) {
+		if r.TLS == nil {
+			return nil, fmt.Errorf("not a TLS connection")
+		}
+		credential := token.Beside(certificate(r.TLS), token.FromRequest(r, bearer))
+		switch {
+		case credential == nil && bearer == nil:
+			return nil, fmt.Errorf("administration needs a certificate")
+		case credential == nil:
+			return nil, fmt.Errorf("administration needs a certificate or a token")
+		}
+		return &authz.Request{Peer: r.RemoteAddr, Credential: credential}, nil
 	}
-	credential := s.verifier.FromTLS(r.TLS)
-	if credential == nil {
-		return nil, fmt.Errorf("administration needs a certificate")
-	}
-	return &authz.Request{Peer: r.RemoteAddr, Credential: credential}, nil
 }
 
 // administrators answers who may administer: the admin policy first, because a
 // ban there outranks everything that comes over the network, then those whom
-// the configuration names. A limited proxy administers nothing.
+// the configuration names. A limited proxy administers nothing, and neither does
+// a token whose scopes limit it: that one, pip.Token has refused already.
 type administrators struct {
 	engine           authz.Decider
-	named, followers []authz.DN
+	named, followers named
 }
 
 var byConfiguration = &authz.Reason{Policy: "gatehouse.yaml", Rule: "administrators"}
@@ -190,17 +204,20 @@ var limitedProxy = &authz.Reason{Policy: "administrators", Because: "a limited p
 
 // Decide implements authz.Decider.
 func (a *administrators) Decide(ctx context.Context, r *authz.Request) (authz.Response, error) {
-	if limited, ok := r.Verified(authz.Subject, profile.LimitedProxy); !ok || limited.Text() != "false" {
+	if why := refused(r.Credential); why != nil {
+		return authz.Response{Decision: authz.Deny, Reason: why}, nil
+	}
+	if !unlimited(r) {
 		return authz.Response{Decision: authz.Deny, Reason: limitedProxy}, nil
 	}
 	response, err := a.engine.Decide(ctx, r)
 	if err != nil || response.Decision != authz.NotApplicable {
 		return response, err
 	}
-	switch subject, _ := r.Verified(authz.Subject, profile.SubjectID); {
-	case contains(a.named, subject):
+	switch {
+	case a.named.has(r):
 		return authz.Response{Decision: authz.Permit, Reason: byConfiguration, Revision: response.Revision}, nil
-	case contains(a.followers, subject) && asks(r, profile.ActionFollow):
+	case a.followers.has(r) && asks(r, profile.ActionFollow):
 		return authz.Response{Decision: authz.Permit, Reason: followerByConfiguration, Revision: response.Revision}, nil
 	}
 	return response, nil
@@ -211,25 +228,23 @@ func asks(r *authz.Request, action string) bool {
 	return ok && v.Text() == action
 }
 
-func contains(all []authz.DN, v authz.Value) bool {
-	d, ok := v.Data().(authz.DN)
-	for _, one := range all {
-		if ok && one.Equal(d) {
-			return true
-		}
+// refused is why a credential does not stand: an enricher may have seen to that.
+func refused(c *authz.Credential) *authz.Reason {
+	if c == nil || c.Verdict() == nil {
+		return nil
 	}
-	return false
+	return &authz.Reason{Policy: "administrators", Because: c.Verdict().Error()}
 }
 
-func names(texts []string) ([]authz.DN, error) {
-	all := make([]authz.DN, len(texts))
-	for i, text := range texts {
-		var err error
-		if all[i], err = authz.ParseDN(text); err != nil {
-			return nil, fmt.Errorf("name %q: %w", text, err)
-		}
+// unlimited reports that somebody looked whether the caller's proxy is limited,
+// and that it is not; a token alone has none.
+func unlimited(r *authz.Request) bool {
+	if limited, ok := r.Verified(authz.Subject, profile.LimitedProxy); ok {
+		return limited.Text() == "false"
 	}
-	return all, nil
+	_, certificate := r.Verified(authz.Subject, profile.SubjectID)
+	_, bearer := r.Verified(authz.Subject, profile.OIDCSubject)
+	return bearer && !certificate
 }
 
 // rootDoor permits root and the user of this process, by the kernel's word.

@@ -57,8 +57,7 @@ func (s *site) source() (pdp.Source, error) {
 	if len(c.Follow) == 0 {
 		return &local{service: s.pap, name: followerName(c.Name)}, nil
 	}
-	over := &http.Client{Transport: &http.Transport{TLSClientConfig: s.verifier.ClientTLS(s.host), ForceAttemptHTTP2: true}}
-	client, err := api.NewClient(over, c.Follow...)
+	client, err := api.NewClient(&http.Client{Transport: s.toPAP()}, c.Follow...)
 	if err != nil {
 		return nil, fmt.Errorf("pdp.follow: %w", err)
 	}
@@ -76,6 +75,17 @@ func (s *site) source() (pdp.Source, error) {
 		return []daemon.Fact{{Name: "Feed", Value: "OK"}}
 	})
 	return follower, nil
+}
+
+// toPAP connects to a PAP elsewhere with our certificate or, in its place, with
+// a token.
+func (s *site) toPAP() http.RoundTripper {
+	secret := s.config.PDP.TokenFile
+	if secret == "" {
+		return &http.Transport{TLSClientConfig: s.verifier.ClientTLS(s.host), ForceAttemptHTTP2: true}
+	}
+	over := &http.Transport{TLSClientConfig: s.verifier.ClientTLS(nil), ForceAttemptHTTP2: true}
+	return api.WithToken(over, secret.Read)
 }
 
 func followerName(name string) string {

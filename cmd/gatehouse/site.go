@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -52,6 +53,7 @@ type site struct {
 
 	pap      *pap.Service
 	admins   *pdp.Engine
+	caller   func(*http.Request) (*authz.Request, error) // who is at the PAP's door
 	engine   *pdp.Engine
 	follower *api.Follower // of a PAP elsewhere
 	witness  *witness

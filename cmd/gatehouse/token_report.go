@@ -32,7 +32,7 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	if err != nil {
 		return unusable(err)
 	}
-	v, err := c.Tokens.open(nil, nil)
+	v, err := token.New(c.Tokens.options(c.gridTrust))
 	if err != nil {
 		return unusable(fmt.Errorf("tokens: %w", err))
 	}

@@ -39,6 +39,20 @@ func asking(t *testing.T, name, limited, action string) *authz.Request {
 	return r
 }
 
+// bearing makes the question about somebody with a token.
+func bearing(issuer, subject, action string) *authz.Request {
+	r := &authz.Request{}
+	r.Add(authz.Subject, profile.OIDCIssuer, authz.StringValue(issuer))
+	r.Add(authz.Subject, profile.OIDCSubject, authz.StringValue(subject))
+	r.Add(authz.Action, profile.ActionID, authz.StringValue(action))
+	return r
+}
+
+func together(a, b *authz.Request) *authz.Request {
+	a.Attributes = append(a.Attributes, b.Attributes...)
+	return a
+}
+
 // ⚿ DECISIONS 19: the configuration and the admin policy say who administers,
 // nobody else; a ban in the admin policy outranks the configuration; a limited
 // proxy administers nothing; a follower may follow and no more.
@@ -46,9 +60,9 @@ func TestWhoAdministers(t *testing.T) {
 	decide := func(policy authz.Decision, r *authz.Request) authz.Decision {
 		a := &administrators{engine: always(policy)}
 		var err error
-		a.named, err = names([]string{boss})
+		a.named, err = readNamed([]string{boss, "https://iam.test/#boss"})
 		require.NoError(t, err)
-		a.followers, err = names([]string{node})
+		a.followers, err = readNamed([]string{node, "https://iam.test/#node"})
 		require.NoError(t, err)
 		response, err := a.Decide(t.Context(), r)
 		require.NoError(t, err)
@@ -73,6 +87,16 @@ func TestWhoAdministers(t *testing.T) {
 		"follower bans":                {authz.NotApplicable, asking(t, node, "false", ban), authz.NotApplicable},
 		"follower writes policy":       {authz.NotApplicable, asking(t, node, "false", profile.ActionPolicyWrite), authz.NotApplicable},
 		"follower, banned from it all": {authz.Deny, asking(t, node, "false", follow), authz.Deny},
+		"token":                        {authz.NotApplicable, bearing("https://iam.test/", "boss", ban), authz.Permit},
+		"token, banned":                {authz.Deny, bearing("https://iam.test/", "boss", ban), authz.Deny},
+		"token of another":             {authz.NotApplicable, bearing("https://iam.test/", "bos", ban), authz.NotApplicable},
+		"token of another issuer":      {authz.NotApplicable, bearing("https://iam.test", "boss", ban), authz.NotApplicable},
+		"token of a name like a DN":    {authz.NotApplicable, bearing("https://iam.test/", boss, ban), authz.NotApplicable},
+		"token that follows":           {authz.NotApplicable, bearing("https://iam.test/", "node", follow), authz.Permit},
+		"token that follows and bans":  {authz.NotApplicable, bearing("https://iam.test/", "node", ban), authz.NotApplicable},
+		"token and limited proxy":      {authz.NotApplicable, together(asking(t, boss, "true", ban), bearing("https://iam.test/", "boss", ban)), authz.Deny},
+		"token, nobody looked":         {authz.NotApplicable, together(asking(t, boss, "", ban), bearing("https://iam.test/", "boss", ban)), authz.Deny},
+		"token and certificate":        {authz.NotApplicable, together(asking(t, "/CN=x", "false", ban), bearing("https://iam.test/", "boss", ban)), authz.Permit},
 	} {
 		require.Equal(t, c.want, decide(c.policy, c.request), name)
 	}
@@ -85,7 +109,7 @@ func TestNobodyIsNamedByAccident(t *testing.T) {
 	}
 	a := &administrators{engine: always(authz.NotApplicable)}
 	var err error
-	a.named, err = names([]string{boss})
+	a.named, err = readNamed([]string{boss})
 	require.NoError(t, err)
 	response, err := a.Decide(t.Context(), asserted)
 	require.NoError(t, err)

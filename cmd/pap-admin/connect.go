@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
@@ -38,6 +40,10 @@ func (a *app) dial() (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted CAs: %w (name their directory with --trust or X509_CERT_DIR)", err)
 	}
+	verifier := gsi.NewVerifier(authorities, time.Now)
+	if a.token != "" {
+		return a.dialWithToken(verifier)
+	}
 	cert, key, err := a.credential()
 	if err != nil {
 		return nil, err
@@ -49,9 +55,24 @@ func (a *app) dial() (*api.Client, error) {
 	if end := own.NotAfter(); time.Now().After(end) {
 		return nil, fmt.Errorf("your credential %s ended at %s: make a new one", cert, end.Format(time.RFC3339))
 	}
-	tls := gsi.NewVerifier(authorities, time.Now).ClientTLS(own)
-	transport := &http.Transport{TLSClientConfig: tls, TLSHandshakeTimeout: 15 * time.Second, ForceAttemptHTTP2: true}
-	return api.NewClient(&http.Client{Transport: transport}, a.addresses()...)
+	return api.NewClient(&http.Client{Transport: over(verifier.ClientTLS(own))}, a.addresses()...)
+}
+
+// dialWithToken shows no certificate: a token beside one would need a person who
+// has both.
+func (a *app) dialWithToken(verifier *gsi.Verifier) (*api.Client, error) {
+	if a.cert+a.key+a.proxy != "" {
+		return nil, fmt.Errorf("--token goes without --cert, --key and --proxy")
+	}
+	read := conf.Secret(a.token).Read
+	if _, err := read(); err != nil {
+		return nil, fmt.Errorf("your token: %w", err)
+	}
+	return api.NewClient(&http.Client{Transport: api.WithToken(over(verifier.ClientTLS(nil)), read)}, a.addresses()...)
+}
+
+func over(config *tls.Config) *http.Transport {
+	return &http.Transport{TLSClientConfig: config, TLSHandshakeTimeout: 15 * time.Second, ForceAttemptHTTP2: true}
 }
 
 // addresses are those of --url, or else of --host and --port, or else of

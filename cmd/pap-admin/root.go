@@ -22,6 +22,7 @@ type app struct {
 	url, host, socket string
 	port              int
 	cert, key, proxy  string
+	token             string
 	trust             string
 	verbose           bool
 	output            string
@@ -56,7 +57,8 @@ func (a *app) root() *cobra.Command {
 a policy administration point (PAP).
 
 It identifies you by your certificate: --cert and --key, or --proxy, or what
-X509_USER_CERT and X509_USER_KEY or X509_USER_PROXY name, or the usual places.
+X509_USER_CERT and X509_USER_KEY or X509_USER_PROXY name, or the usual places; or
+by a token that was made for the PAP, with --token.
 Servers are checked against the CAs in X509_CERT_DIR, by default
 /etc/grid-security/certificates. Root can use the PAP's socket with --socket.
 
@@ -87,6 +89,7 @@ does not answer.`,
 	f.StringVar(&a.proxy, "proxy", "", "file of a proxy credential")
 	f.StringVar(&a.cert, "cert", "", "file of a certificate chain")
 	f.StringVar(&a.key, "key", "", "file of its private key, unencrypted")
+	f.StringVar(&a.token, "token", "", "file of a bearer token, in place of a certificate")
 	f.StringVar(&a.trust, "trust", "", "directory of trusted CAs")
 	f.DurationVar(&a.timeout, "timeout", 5*time.Minute, "most time the whole command may take")
 	f.StringVarP(&a.output, "output", "o", "text", "text or json")

@@ -20,6 +20,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/store/mem"
+	"github.com/gatehouse-authz/gatehouse/internal/token"
 	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
@@ -75,7 +76,11 @@ func setup(env *testscript.Env) error {
 			return err
 		}
 	}
-	service, address, err := serve(env, grid, anchors)
+	issuer, err := writeTokens(env)
+	if err != nil {
+		return err
+	}
+	service, address, err := serve(env, grid, anchors, issuer)
 	if err != nil {
 		return err
 	}
@@ -89,7 +94,29 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-func serve(env *testscript.Env, grid *gridtest.Grid, anchors string) (*pap.Service, string, error) {
+const audience = "https://pap.test"
+
+// writeTokens starts an issuer and writes a token of Ada's and one of nobody.
+func writeTokens(env *testscript.Env) (*gridtest.Issuer, error) {
+	issuer, err := gridtest.NewIssuer()
+	if err != nil {
+		return nil, err
+	}
+	env.Defer(func() { _ = issuer.Close() })
+	for file, text := range map[string]string{
+		"ada.token": issuer.Token(issuer.Claims("ada/CN=Ada", audience, nil)), "bad.token": issuer.Token(issuer.Claims("ada/CN=Ada", "https://ce.test", nil)),
+	} {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, file), []byte(text+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(env.WorkDir, "keys.json"), issuer.KeySet(), 0o644); err != nil {
+		return nil, err
+	}
+	return issuer, nil
+}
+
+func serve(env *testscript.Env, grid *gridtest.Grid, anchors string, issuer *gridtest.Issuer) (*pap.Service, string, error) {
 	host, err := grid.Strong.Host("localhost", "127.0.0.1")
 	if err != nil {
 		return nil, "", err
@@ -107,6 +134,12 @@ func serve(env *testscript.Env, grid *gridtest.Grid, anchors string) (*pap.Servi
 		return nil, "", err
 	}
 	verifier := gsi.NewVerifier(authorities, time.Now)
+	tokens, err := token.New(token.Options{
+		Audiences: []string{audience}, Issuers: []token.Issuer{{Issuer: issuer.URL, JWKSFile: filepath.Join(env.WorkDir, "keys.json")}},
+	})
+	if err != nil {
+		return nil, "", err
+	}
 	service, err := pap.Open(context.Background(), pap.Options{Store: mem.New()})
 	if err != nil {
 		return nil, "", err
@@ -114,7 +147,7 @@ func serve(env *testscript.Env, grid *gridtest.Grid, anchors string) (*pap.Servi
 	handler := api.NewHandler(api.Options{
 		Service: service, Decider: rights{}, Recorder: quiet{}, Version: "test",
 		Caller: func(r *http.Request) (*authz.Request, error) {
-			credential := verifier.FromTLS(r.TLS)
+			credential := token.Beside(verifier.FromTLS(r.TLS), token.FromRequest(r, tokens.Verify))
 			if credential == nil {
 				return nil, errors.New("no certificate")
 			}
@@ -125,7 +158,7 @@ func serve(env *testscript.Env, grid *gridtest.Grid, anchors string) (*pap.Servi
 	if err != nil {
 		return nil, "", err
 	}
-	server := &http.Server{Handler: handler, TLSConfig: verifier.ServerTLS(own, false), ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: handler, TLSConfig: verifier.ServerTLS(own, true), ReadHeaderTimeout: time.Second}
 	go func() { _ = server.ServeTLS(l, "", "") }()
 	env.Defer(func() { handler.Release(); _ = server.Close() })
 	_, port, err := net.SplitHostPort(l.Addr().String())

@@ -9,7 +9,7 @@
 //
 // No request waits for the network. [Verifier.Follow] fetches the key sets in
 // the background; an issuer that cannot be reached is believed until its
-// max-stale, and refused after that. A key that leaves the set takes its tokens
+// max-stale, over a restart too, and refused after that. A key that leaves the set takes its tokens
 // with it at once: [authz.Credential.Verdict] looks at expiry and keys on every
 // request.
 //
@@ -17,7 +17,7 @@
 //
 // A bearer token is good for whoever holds it, as often as they like, until it
 // expires: that is what a bearer token is. A jti is a name, not a ticket, and is
-// not remembered. What limits a theft is the audience, the max-age that a
+// only remembered where configuration asks for single use. What limits a theft is the audience, the max-age that a
 // token's whole life may not exceed, and a ban on its token-id or its subject,
 // which holds on the next request. A token that is bound to a key its holder
 // would have to prove (cnf, RFC 7800) is refused: taking it on sight would undo

@@ -43,12 +43,18 @@ func (r *Reader) oneOf(t Token, names []Name) error {
 }
 
 // significant reads the next token but blank text.
-func (r *Reader) significant() (Token, error) {
-	t, err := r.Next()
-	if err == nil && t.Kind == Text && isBlank(t.Text) {
-		t, err = r.Next()
-	}
+func (r *Reader) significant() (t Token, err error) {
+	err = r.nextSignificant(&t)
 	return t, err
+}
+
+// nextSignificant is significant into a zero token.
+func (r *Reader) nextSignificant(t *Token) error {
+	if err := r.next(t); err != nil || t.Kind != Text || !isBlank(t.Text) {
+		return err
+	}
+	*t = Token{}
+	return r.next(t)
 }
 
 // Children goes over the child elements of the element whose start tag was read last and ends behind its end
@@ -58,31 +64,37 @@ func (r *Reader) significant() (Token, error) {
 func (r *Reader) Children() iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		depth := len(r.frames)
-		if err := r.atStart("Children"); err != nil {
-			yield(Token{}, err)
-			return
-		}
-		for {
-			t, err := r.significant()
-			switch {
-			case err != nil:
+		for t := (Token{}); ; {
+			more, err := r.Child(depth, &t)
+			if err != nil {
 				yield(Token{}, err)
 				return
-			case t.Kind == End:
-				return
-			case t.Kind == Text:
-				yield(Token{}, r.Unexpected(t))
-				return
 			}
-			if !yield(t, nil) {
-				return
-			}
-			if err := r.leave(depth + 1); err != nil {
-				yield(Token{}, err)
+			if !more || !yield(t, nil) {
 				return
 			}
 		}
 	}
+}
+
+// Child is a step of Children, for decoders that are called more often than anything else: it copies no tokens.
+// It reads the start tag of the next child into t, which is the zero Token at first and its own result later; more
+// is false once it has read the end tag of the element instead. depth is what Depth said when the start tag of
+// that element had been read.
+func (r *Reader) Child(depth int, t *Token) (more bool, err error) {
+	if t.Kind == 0 {
+		err = r.atStart("Child")
+	} else {
+		err = r.leave(depth + 1)
+	}
+	*t = Token{}
+	if err == nil {
+		err = r.nextSignificant(t)
+	}
+	if err == nil && t.Kind == Text {
+		err = r.Unexpected(*t)
+	}
+	return err == nil && t.Kind == Start, err
 }
 
 // leave reads on until the end tag of the element at depth has been read.

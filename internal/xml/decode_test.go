@@ -101,8 +101,20 @@ func TestDecodersThatReadTooFarFail(t *testing.T) {
 	require.ErrorIs(t, last, ErrContent)
 	require.ErrorIs(t, r.Finish(), ErrContent)
 
+	r, _ = open(t, "<x><r><a/></r><r><b/></r></x>")
+	_, err := r.Expect(Name{Local: "r"})
+	require.NoError(t, err)
+	for _, err := range r.Children() {
+		if last = err; err == nil {
+			_, _ = r.Next() // </a>
+			_, _ = r.Next() // </r>
+			_, _ = r.Next() // <r>, another of the same depth
+		}
+	}
+	require.ErrorIs(t, last, ErrContent)
+
 	r, _ = open(t, "<r>x</r>")
-	_, err := r.Content()
+	_, err = r.Content()
 	require.NoError(t, err)
 	_, err = r.Content()
 	require.ErrorContains(t, err, "called Content not right after a start tag")

@@ -39,7 +39,7 @@ type frame struct {
 // in positions and errors: a file name, or what the document is. Any error, an oversized or wrongly encoded
 // document included, comes from the first call that reads.
 func NewReader(name string, data []byte, limits Limits) *Reader {
-	r := &Reader{frames: make([]frame, 0, 12), bindings: make([]Binding, 0, 12)}
+	r := &Reader{frames: make([]frame, 0, 8), bindings: make([]Binding, 0, 4)}
 	r.Reset(name, data, limits)
 	return r
 }

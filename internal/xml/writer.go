@@ -3,6 +3,7 @@ package xml
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -44,6 +45,9 @@ func (w *Writer) Reset() {
 	*w = Writer{Indent: w.Indent, buf: w.buf[:0], elements: w.elements[:0], bindings: w.bindings[:0],
 		prefixes: w.prefixes[:0], names: w.names[:0]}
 }
+
+// Grow makes room for n more bytes at once.
+func (w *Writer) Grow(n int) { w.buf = slices.Grow(w.buf, n) }
 
 // Declaration writes the XML declaration. It must come first, if at all.
 func (w *Writer) Declaration() {

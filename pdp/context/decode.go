@@ -14,36 +14,43 @@ type decoder struct {
 	space   string
 	options Options
 	lenient bool // responses of others: attributes that are not known are ignored
+	room    room
 }
 
-func (d *decoder) place(t xml.Token) place {
-	r, offset := d.r, t.Offset
-	return func() xml.Position { return r.Position(offset) }
+func (d *decoder) place(t *xml.Token) place { return place{d.r, t.Offset} }
+
+// child reads the start tag of the next child element, which must be of the
+// namespace, as xml.Reader.Child does.
+func (d *decoder) child(depth int, t *xml.Token) (more bool, err error) {
+	more, err = d.r.Child(depth, t)
+	if more && t.Name.Space != d.space && t.Name.Space != twoPolicy {
+		return false, d.r.Unexpected(*t)
+	}
+	return more, err
 }
 
 // children calls read for each child element of the namespace; one that read
 // does not know is an error.
-func (d *decoder) children(read func(child xml.Token) (known bool, err error)) error {
-	for child, err := range d.r.Children() {
+func (d *decoder) children(read func(child *xml.Token) (known bool, err error)) error {
+	depth := d.r.Depth()
+	for t := (xml.Token{}); ; {
+		more, err := d.child(depth, &t)
+		if err != nil || !more {
+			return err
+		}
+		known, err := read(&t)
 		if err != nil {
 			return err
 		}
-		known := false
-		if child.Name.Space == d.space || child.Name.Space == twoPolicy {
-			if known, err = read(child); err != nil {
-				return err
-			}
-		}
 		if !known {
-			return d.r.Unexpected(child)
+			return d.r.Unexpected(t)
 		}
 	}
-	return nil
 }
 
 // only refuses attributes of no namespace other than those named: one that is
 // misspelt must not silently be absent.
-func (d *decoder) only(start xml.Token, names ...string) error {
+func (d *decoder) only(start *xml.Token, names ...string) error {
 	if d.lenient {
 		return nil
 	}
@@ -55,7 +62,7 @@ func (d *decoder) only(start xml.Token, names ...string) error {
 	return nil
 }
 
-func (d *decoder) flag(start xml.Token, name string) (bool, error) {
+func (d *decoder) flag(start *xml.Token, name string) (bool, error) {
 	a, ok := start.Attr(xml.Name{Local: name})
 	switch text := strings.TrimSpace(a.Value); {
 	case !ok, text == "false", text == "0":
@@ -68,7 +75,7 @@ func (d *decoder) flag(start xml.Token, name string) (bool, error) {
 
 // value reads an element with text of a data type: an AttributeValue, or an
 // AttributeAssignment.
-func (d *decoder) value(start xml.Token, t authz.DataType) (authz.Value, error) {
+func (d *decoder) value(start *xml.Token, t authz.DataType) (authz.Value, error) {
 	if t == authz.XPathExpression {
 		c := start.Value("XPathCategory")
 		node, err := d.r.Node()
@@ -94,24 +101,24 @@ func (d *decoder) value(start xml.Token, t authz.DataType) (authz.Value, error) 
 	return v, nil
 }
 
-func (d *decoder) dataType(start xml.Token) (authz.DataType, error) {
-	t, err := d.r.Required(start, "DataType")
+func (d *decoder) dataType(start *xml.Token) (authz.DataType, error) {
+	t, err := d.r.Required(*start, "DataType")
 	return authz.DataType(uri(t)).Canonical(), err
 }
 
 // required is an identifier that must be there.
-func (d *decoder) required(start xml.Token, name string) (string, error) {
-	s, err := d.r.Required(start, name)
+func (d *decoder) required(start *xml.Token, name string) (string, error) {
+	s, err := d.r.Required(*start, name)
 	return uri(s), err
 }
 
 // uri collapses the blanks of an anyURI (XML Schema 1.0, part 2, 3.2.17) and
 // keeps it apart from the document.
-func uri(s string) string { return strings.Clone(strings.Trim(s, " \t\r\n")) }
+func uri(s string) string { return identifier(strings.Trim(s, " \t\r\n")) }
 
 // attribute reads an Attribute of 3.0, whose values have types, or of 2.0,
 // which has one itself.
-func (d *decoder) attribute(start xml.Token, c authz.Category) (authz.Attribute, error) {
+func (d *decoder) attribute(start *xml.Token, c authz.Category) (authz.Attribute, error) {
 	two := d.space == TwoNamespace
 	names := []string{"AttributeId", "Issuer", "IncludeInResult"}
 	if two {
@@ -143,29 +150,43 @@ func (d *decoder) attribute(start xml.Token, c authz.Category) (authz.Attribute,
 
 // values reads the AttributeValue children; one is their type in 2.0, "" in
 // 3.0.
-func (d *decoder) values(one authz.DataType) (values []authz.Value, err error) {
-	err = d.children(func(child xml.Token) (bool, error) {
+func (d *decoder) values(one authz.DataType) ([]authz.Value, error) {
+	first := len(d.room.values)
+	var child xml.Token
+	for depth := d.r.Depth(); ; {
+		more, err := d.child(depth, &child)
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return d.room.takeValues(first), nil
+		}
 		if child.Name.Local != "AttributeValue" {
-			return false, nil
+			return nil, d.r.Unexpected(child)
 		}
 		t := one
 		if t == "" {
-			if err := d.only(child, "DataType", "XPathCategory"); err != nil {
-				return true, err
-			}
-			if t, err = d.dataType(child); err != nil {
-				return true, err
+			if t, err = d.valueType(&child); err != nil {
+				return nil, err
 			}
 		}
-		v, err := d.value(child, t)
-		values = append(values, v)
-		return true, err
-	})
-	return values, err
+		v, err := d.value(&child, t)
+		if err != nil {
+			return nil, err
+		}
+		d.room.values = append(d.room.values, v)
+	}
+}
+
+func (d *decoder) valueType(start *xml.Token) (authz.DataType, error) {
+	if err := d.only(start, "DataType", "XPathCategory"); err != nil {
+		return "", err
+	}
+	return d.dataType(start)
 }
 
 // three reads a Request of 3.0 (XACML 3.0 core, 5.42).
-func (d *decoder) three(start xml.Token) (*Request, error) {
+func (d *decoder) three(start *xml.Token) (*Request, error) {
 	r := &Request{Form: ThreeXML, options: d.options}
 	if err := d.only(start, "ReturnPolicyIdList", "CombinedDecision"); err != nil {
 		return nil, err
@@ -178,28 +199,34 @@ func (d *decoder) three(start xml.Token) (*Request, error) {
 		return nil, err
 	}
 	var references []reference
-	err = d.children(func(child xml.Token) (bool, error) {
+	var child xml.Token
+	for depth := d.r.Depth(); ; {
+		more, err := d.child(depth, &child)
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return r, r.resolve(references)
+		}
 		switch child.Name.Local {
 		case "RequestDefaults":
-			return true, d.r.Skip() // holds XPathVersion alone
+			err = d.r.Skip() // holds XPathVersion alone
 		case "Attributes":
-			g, err := d.attributes(child)
+			var g group
+			g, err = d.attributes(&child)
 			r.groups = append(r.groups, g)
-			return true, err
 		case "MultiRequests":
-			var err error
 			references, err = d.multiRequests()
-			return true, err
+		default:
+			err = d.r.Unexpected(child)
 		}
-		return false, nil
-	})
-	if err != nil {
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
 	}
-	return r, r.resolve(references)
 }
 
-func (d *decoder) attributes(start xml.Token) (group, error) {
+func (d *decoder) attributes(start *xml.Token) (group, error) {
 	c, err := d.required(start, "Category")
 	if err != nil {
 		return group{}, err
@@ -211,29 +238,47 @@ func (d *decoder) attributes(start xml.Token) (group, error) {
 	if id, ok := start.Attr(xml.Name{Space: xmlSpace, Local: "id"}); ok {
 		g.id = strings.Clone(id.Value)
 	}
-	err = d.children(func(child xml.Token) (bool, error) {
-		switch child.Name.Local {
-		case "Content":
-			if g.content != nil {
-				return true, d.r.Errorf(child.Offset, "a second Content of one category")
-			}
-			var err error
-			g.content, err = d.content(child, g.category)
-			return true, err
-		case "Attribute":
-			a, err := d.attribute(child, g.category)
-			g.attrs = append(g.attrs, a)
-			return true, err
+	return g, d.fill(&g, "Content")
+}
+
+// fill reads the children of a group: attributes, and content in an element of
+// the name given, or none for "".
+func (d *decoder) fill(g *group, contentName string) error {
+	first := len(d.room.attrs)
+	var child xml.Token
+	for depth := d.r.Depth(); ; {
+		more, err := d.child(depth, &child)
+		if err != nil {
+			return err
 		}
-		return false, nil
-	})
-	return g, err
+		if !more {
+			g.attrs = d.room.takeAttributes(first)
+			return nil
+		}
+		switch {
+		case child.Name.Local == "Attribute":
+			var a authz.Attribute
+			a, err = d.attribute(&child, g.category)
+			d.room.attrs = append(d.room.attrs, a)
+		case child.Name.Local != contentName:
+			err = d.r.Unexpected(child)
+		case g.content != nil:
+			err = d.r.Errorf(child.Offset, "a second %s of one category", contentName)
+		case contentName == "Content":
+			g.content, err = d.content(&child, g.category)
+		default:
+			g.content, err = d.resourceContent(g.category)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 const xmlSpace = "http://www.w3.org/XML/1998/namespace"
 
 // content reads the one element within a Content (XACML 3.0 core, 5.45).
-func (d *decoder) content(start xml.Token, c authz.Category) (*authz.Content, error) {
+func (d *decoder) content(start *xml.Token, c authz.Category) (*authz.Content, error) {
 	var content *authz.Content
 	for child, err := range d.r.Children() {
 		if err != nil {
@@ -261,12 +306,12 @@ type reference struct {
 }
 
 func (d *decoder) multiRequests() (all []reference, err error) {
-	err = d.children(func(child xml.Token) (bool, error) {
+	err = d.children(func(child *xml.Token) (bool, error) {
 		if child.Name.Local != "RequestReference" {
 			return false, nil
 		}
 		one := reference{place: d.place(child)}
-		err := d.children(func(t xml.Token) (bool, error) {
+		err := d.children(func(t *xml.Token) (bool, error) {
 			if t.Name.Local != "AttributesReference" {
 				return false, nil
 			}
@@ -294,7 +339,7 @@ func (r *Request) resolve(references []reference) error {
 			continue
 		}
 		if _, twice := byID[g.id]; twice {
-			return &Error{g.place(), "the id " + quote(g.id) + " stands twice"}
+			return &Error{g.place.position(), "the id " + quote(g.id) + " stands twice"}
 		}
 		byID[g.id] = i
 	}
@@ -312,15 +357,15 @@ func (r *Request) resolve(references []reference) error {
 			i, ok := byID[id]
 			switch {
 			case !ok:
-				return &Error{ref.place(), "no Attributes have the id " + quote(id)}
+				return &Error{ref.place.position(), "no Attributes have the id " + quote(id)}
 			case seen[i]:
-				return &Error{ref.place(), "the id " + quote(id) + " is referred to twice"}
+				return &Error{ref.place.position(), "the id " + quote(id) + " is referred to twice"}
 			}
 			seen[i] = true
 			groups = append(groups, i)
 		}
 		if len(groups) == 0 {
-			return &Error{ref.place(), "a RequestReference names no Attributes"}
+			return &Error{ref.place.position(), "a RequestReference names no Attributes"}
 		}
 		r.references = append(r.references, groups)
 	}

@@ -1,43 +1,61 @@
 package context
 
 import (
+	"slices"
+
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
 
-// twoCategories maps the elements of a 2.0 request to the categories of 3.0.
-var twoCategories = map[string]authz.Category{
-	"Subject": authz.Subject, "Resource": authz.Resource, "Action": authz.Action, "Environment": authz.Environment,
+// twoElement is an element of a 2.0 request and its category in 3.0.
+type twoElement struct {
+	name     string
+	category authz.Category
+	many     bool // may stand more than once
+	optional bool
+}
+
+// twoElements are in the order in which 2.0 has them.
+var twoElements = [...]twoElement{
+	{"Subject", authz.Subject, true, false}, {"Resource", authz.Resource, true, false},
+	{"Action", authz.Action, false, false}, {"Environment", authz.Environment, false, true},
 }
 
 // two reads a Request of 2.0 (XACML 2.0 core, 6.1). Subjects of one category
 // are one; several resources are several questions.
-func (d *decoder) two(start xml.Token) (*Request, error) {
+func (d *decoder) two(start *xml.Token) (*Request, error) {
 	r := &Request{Form: TwoXML, options: d.options}
 	if err := d.only(start); err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
+	var seen [len(twoElements)]bool
 	byCategory := map[authz.Category]int{}
-	err := d.children(func(child xml.Token) (bool, error) {
-		category, ok := twoCategories[child.Name.Local]
-		if !ok {
-			return false, nil
+	var child xml.Token
+	for depth := d.r.Depth(); ; {
+		more, err := d.child(depth, &child)
+		if err != nil {
+			return nil, err
 		}
-		if seen[child.Name.Local] && (category == authz.Action || category == authz.Environment) {
-			return true, d.r.Errorf(child.Offset, "a second %s", child.Name.Local)
+		if !more {
+			break
 		}
-		seen[child.Name.Local] = true
-		g, err := d.twoGroup(child, category)
+		n := slices.IndexFunc(twoElements[:], func(e twoElement) bool { return e.name == child.Name.Local })
+		if n < 0 {
+			return nil, d.r.Unexpected(child)
+		}
+		if seen[n] && !twoElements[n].many {
+			return nil, d.r.Errorf(child.Offset, "a second %s", child.Name.Local)
+		}
+		seen[n] = true
+		g, err := d.twoGroup(&child, twoElements[n].category)
+		if err != nil {
+			return nil, err
+		}
 		r.add(g, byCategory)
-		return true, err
-	})
-	if err != nil {
-		return nil, err
 	}
-	for _, name := range []string{"Subject", "Resource", "Action"} {
-		if !seen[name] {
-			return nil, d.r.Errorf(start.Offset, "the request has no %s", name)
+	for n, e := range twoElements {
+		if !seen[n] && !e.optional {
+			return nil, d.r.Errorf(start.Offset, "the request has no %s", e.name)
 		}
 	}
 	return r, nil
@@ -54,32 +72,22 @@ func (r *Request) add(g group, byCategory map[authz.Category]int) {
 	r.groups[i].attrs = append(r.groups[i].attrs, g.attrs...)
 }
 
-func (d *decoder) twoGroup(start xml.Token, c authz.Category) (group, error) {
-	names := []string{}
-	if c == authz.Subject {
-		names = append(names, "SubjectCategory")
-		if s := uri(start.Value("SubjectCategory")); s != "" {
+func (d *decoder) twoGroup(start *xml.Token, c authz.Category) (group, error) {
+	allowed, content := "", ""
+	switch c {
+	case authz.Subject:
+		allowed = "SubjectCategory"
+		if s := uri(start.Value(allowed)); s != "" {
 			c = authz.Category(s)
 		}
+	case authz.Resource:
+		content = "ResourceContent"
 	}
 	g := group{category: c, place: d.place(start)}
-	if err := d.only(start, names...); err != nil {
+	if err := d.only(start, allowed); err != nil {
 		return g, err
 	}
-	err := d.children(func(child xml.Token) (bool, error) {
-		switch {
-		case child.Name.Local == "ResourceContent" && c == authz.Resource && g.content == nil:
-			var err error
-			g.content, err = d.resourceContent(c)
-			return true, err
-		case child.Name.Local == "Attribute":
-			a, err := d.attribute(child, c)
-			g.attrs = append(g.attrs, a)
-			return true, err
-		}
-		return false, nil
-	})
-	return g, err
+	return g, d.fill(&g, content)
 }
 
 // resourceContent reads a ResourceContent, which may hold anything. Its only

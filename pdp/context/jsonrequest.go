@@ -26,10 +26,10 @@ func readJSON(name string, data []byte, o Options) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &jsonDecoder{j, o}
+	d := &jsonDecoder{jsonReader: j, options: o, room: newRoom()}
 	var request *Request
-	err = j.object("the document", func(member string) (bool, error) {
-		if member != "Request" {
+	err = j.object("the document", func(member []byte) (bool, error) {
+		if string(member) != "Request" {
 			return false, nil
 		}
 		var err error
@@ -40,7 +40,7 @@ func readJSON(name string, data []byte, o Options) (*Request, error) {
 		err = j.finish()
 	}
 	if err == nil && request == nil {
-		err = &Error{j.at(0), "the document has no Request"}
+		err = &Error{j.Position(0), "the document has no Request"}
 	}
 	return request, err
 }
@@ -49,28 +49,30 @@ func readJSON(name string, data []byte, o Options) (*Request, error) {
 type jsonDecoder struct {
 	*jsonReader
 	options Options
+	room    room
+	items   []jsonItem // of the Value being read
 }
 
 func (d *jsonDecoder) request() (*Request, error) {
 	r := &Request{Form: JSON, options: d.options}
 	var references []reference
-	err := d.object("Request", func(member string) (known bool, err error) {
-		switch member {
+	err := d.object("Request", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "ReturnPolicyIdList":
-			r.ReturnPolicyIDs, err = d.flag(member)
+			r.ReturnPolicyIDs, err = d.flag("ReturnPolicyIdList")
 		case "CombinedDecision":
-			r.Combined, err = d.flag(member)
+			r.Combined, err = d.flag("CombinedDecision")
 		case "XPathVersion":
-			_, err = d.text(member)
+			_, err = d.text("XPathVersion")
 		case "MultiRequests":
 			references, err = d.multiRequests()
 		default:
-			category, short := shortCategories[member]
-			if !short && member != "Category" {
+			category, short := shortCategories[string(member)]
+			if !short && string(member) != "Category" {
 				return false, nil
 			}
 			err = d.list(func() error {
-				g, err := d.group(member, category)
+				g, err := d.group(identifiers[string(member)], category)
 				r.groups = append(r.groups, g)
 				return err
 			})
@@ -85,27 +87,28 @@ func (d *jsonDecoder) request() (*Request, error) {
 
 func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 	g := group{category: c, place: d.here()}
+	first := len(d.room.attrs)
 	var contents string
 	hasContent := false
-	err := d.object(what, func(member string) (known bool, err error) {
-		switch member {
+	err := d.object(what, func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "CategoryId":
 			var id string
-			id, err = d.text(member)
+			id, err = d.text("CategoryId")
 			category := longCategory(id)
 			if c != "" && category != c {
-				return true, &Error{g.place(), what + " is not of the category " + quote(id)}
+				return true, &Error{g.place.position(), what + " is not of the category " + quote(id)}
 			}
 			g.category = category
 		case "Id":
-			g.id, err = d.text(member)
+			g.id, err = d.text("Id")
 		case "Content":
-			contents, err = d.text(member)
+			contents, err = d.text("Content")
 			hasContent = true
 		case "Attribute":
 			err = d.list(func() error {
 				a, err := d.attribute()
-				g.attrs = append(g.attrs, a)
+				d.room.attrs = append(d.room.attrs, a)
 				return err
 			})
 		default:
@@ -117,8 +120,9 @@ func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 	case err != nil:
 		return g, err
 	case g.category == "":
-		return g, &Error{g.place(), what + " has no CategoryId"}
+		return g, &Error{g.place.position(), what + " has no CategoryId"}
 	}
+	g.attrs = d.room.takeAttributes(first)
 	for i := range g.attrs {
 		a := &g.attrs[i]
 		a.Category, a.Standing = g.category, d.options.standing(g.category, a.ID)
@@ -144,20 +148,20 @@ func (d *jsonDecoder) content(text string, g group) (*authz.Content, error) {
 	if !strings.Contains(text, "<") {
 		decoded, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
-			return nil, &Error{g.place(), "Content is neither XML nor base 64"}
+			return nil, &Error{g.place.position(), "Content is neither XML nor base 64"}
 		}
 		document = decoded
 	}
 	r := xml.NewReader("Content", document, d.options.limits())
 	if _, err := r.Root(); err != nil {
-		return nil, &Error{g.place(), err.Error()}
+		return nil, &Error{g.place.position(), err.Error()}
 	}
 	fragment, err := r.Raw()
 	if err == nil {
 		err = r.Finish()
 	}
 	if err != nil {
-		return nil, &Error{g.place(), err.Error()}
+		return nil, &Error{g.place.position(), err.Error()}
 	}
 	return &authz.Content{Category: g.category, XML: []byte(fragment.Standalone()), Standing: d.options.standing(g.category, "")}, nil
 }
@@ -165,18 +169,18 @@ func (d *jsonDecoder) content(text string, g group) (*authz.Content, error) {
 func (d *jsonDecoder) attribute() (authz.Attribute, error) {
 	place := d.here()
 	var a authz.Attribute
-	var raw *jsonValue
-	var t string
-	err := d.object("Attribute", func(member string) (known bool, err error) {
-		switch member {
+	var raw jsonValue
+	var t authz.DataType
+	err := d.object("Attribute", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "AttributeId":
-			a.ID, err = d.text(member)
+			a.ID, err = d.text("AttributeId")
 		case "Issuer":
-			a.Issuer, err = d.text(member)
+			a.Issuer, err = d.text("Issuer")
 		case "DataType":
-			t, err = d.text(member)
+			t, err = d.dataType()
 		case "IncludeInResult":
-			a.IncludeInResult, err = d.flag(member)
+			a.IncludeInResult, err = d.flag("IncludeInResult")
 		case "Value":
 			raw, err = d.rawValue()
 		default:
@@ -188,28 +192,28 @@ func (d *jsonDecoder) attribute() (authz.Attribute, error) {
 	case err != nil:
 		return a, err
 	case a.ID == "":
-		return a, &Error{place(), "an Attribute has no AttributeId"}
-	case raw == nil:
-		return a, &Error{place(), "attribute " + quote(a.ID) + " has no Value"}
+		return a, &Error{place.position(), "an Attribute has no AttributeId"}
+	case !raw.given():
+		return a, &Error{place.position(), "attribute " + quote(a.ID) + " has no Value"}
 	}
-	a.Values, err = raw.values(longType(t))
+	a.Values, err = d.values(raw, t)
 	return a, err
 }
 
 func (d *jsonDecoder) multiRequests() (all []reference, err error) {
 	all = []reference{}
-	err = d.object("MultiRequests", func(member string) (bool, error) {
-		if member != "RequestReference" {
+	err = d.object("MultiRequests", func(member []byte) (bool, error) {
+		if string(member) != "RequestReference" {
 			return false, nil
 		}
 		return true, d.list(func() error {
 			one := reference{place: d.here()}
-			err := d.object(member, func(member string) (bool, error) {
-				if member != "ReferenceId" {
+			err := d.object("RequestReference", func(member []byte) (bool, error) {
+				if string(member) != "ReferenceId" {
 					return false, nil
 				}
 				return true, d.list(func() error {
-					id, err := d.text(member)
+					id, err := d.text("ReferenceId")
 					one.ids = append(one.ids, id)
 					return err
 				})

@@ -7,7 +7,7 @@ func readResponseJSON(name string, data []byte, o Options) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	d := &jsonDecoder{j, o}
+	d := &jsonDecoder{jsonReader: j, options: o}
 	var response Response
 	results := func() error {
 		return d.list(func() error {
@@ -16,18 +16,18 @@ func readResponseJSON(name string, data []byte, o Options) (Response, error) {
 			return err
 		})
 	}
-	if d.d.PeekKind() == '[' { // as some engines answer
+	if d.kind() == '[' { // as some engines answer
 		err = results()
 	} else {
-		err = j.object("the document", func(member string) (bool, error) {
-			return member == "Response", onlyIf(member == "Response", results)
+		err = j.object("the document", func(member []byte) (bool, error) {
+			return string(member) == "Response", onlyIf(string(member) == "Response", results)
 		})
 	}
 	if err == nil {
 		err = j.finish()
 	}
 	if err == nil && len(response.Results) == 0 {
-		err = &Error{j.at(0), "the document has no Response with a result"}
+		err = &Error{j.Position(0), "the document has no Response with a result"}
 	}
 	return response, err
 }
@@ -42,20 +42,20 @@ func onlyIf(condition bool, do func() error) error {
 func (d *jsonDecoder) result() (Result, error) {
 	var r Result
 	place, decided := d.here(), false
-	err := d.object("Result", func(member string) (known bool, err error) {
-		switch member {
+	err := d.object("Result", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "Decision":
 			decided = true
 			r.Decision, err = d.decision()
 		case "Status":
 			r.Status, err = d.status()
 		case "Obligations":
-			r.Obligations, err = d.duties(member)
+			r.Obligations, err = d.duties("Obligations")
 		case "AssociatedAdvice":
-			r.Advice, err = d.duties(member)
+			r.Advice, err = d.duties("AssociatedAdvice")
 		case "Category":
 			err = d.list(func() error {
-				g, err := d.group(member, "")
+				g, err := d.group("Category", "")
 				r.Attributes = append(r.Attributes, g.attrs...)
 				return err
 			})
@@ -67,7 +67,7 @@ func (d *jsonDecoder) result() (Result, error) {
 		return true, err
 	})
 	if err == nil && !decided {
-		err = &Error{place(), "a result has no Decision"}
+		err = &Error{place.position(), "a result has no Decision"}
 	}
 	return r, err
 }
@@ -80,17 +80,17 @@ func (d *jsonDecoder) decision() (authz.Decision, error) {
 	}
 	decision, ok := decisions[text]
 	if !ok {
-		return authz.Indeterminate, &Error{place(), "decision " + quote(text) + " is none of XACML's"}
+		return authz.Indeterminate, &Error{place.position(), "decision " + quote(text) + " is none of XACML's"}
 	}
 	return decision, nil
 }
 
 func (d *jsonDecoder) status() (*authz.Status, error) {
 	s := &authz.Status{}
-	err := d.object("Status", func(member string) (known bool, err error) {
-		switch member {
+	err := d.object("Status", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "StatusMessage":
-			s.Message, err = d.text(member)
+			s.Message, err = d.text("StatusMessage")
 		case "StatusCode":
 			s.Code, err = d.statusCode()
 		case "StatusDetail":
@@ -108,10 +108,10 @@ func (d *jsonDecoder) status() (*authz.Status, error) {
 
 // statusCode reads the major code; minor codes, nested, are dropped.
 func (d *jsonDecoder) statusCode() (code string, err error) {
-	err = d.object("StatusCode", func(member string) (known bool, err error) {
-		switch member {
+	err = d.object("StatusCode", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "Value":
-			code, err = d.text(member)
+			code, err = d.text("Value")
 		case "StatusCode":
 			err = d.skip()
 		default:
@@ -124,11 +124,11 @@ func (d *jsonDecoder) statusCode() (code string, err error) {
 
 // details reads the missing attributes; a detail may be anything else too.
 func (d *jsonDecoder) details() (all []authz.MissingAttribute, err error) {
-	if d.d.PeekKind() != '{' {
+	if d.kind() != '{' {
 		return nil, d.skip()
 	}
-	err = d.object("StatusDetail", func(member string) (bool, error) {
-		if member != "MissingAttributeDetail" {
+	err = d.object("StatusDetail", func(member []byte) (bool, error) {
+		if string(member) != "MissingAttributeDetail" {
 			return true, d.skip()
 		}
 		return true, d.list(func() error {
@@ -141,20 +141,19 @@ func (d *jsonDecoder) details() (all []authz.MissingAttribute, err error) {
 }
 
 func (d *jsonDecoder) missing() (m authz.MissingAttribute, err error) {
-	var raw *jsonValue
-	err = d.object("MissingAttributeDetail", func(member string) (known bool, err error) {
+	var raw jsonValue
+	err = d.object("MissingAttributeDetail", func(member []byte) (known bool, err error) {
 		var text string
-		switch member {
+		switch string(member) {
 		case "Category":
-			text, err = d.text(member)
+			text, err = d.text("Category")
 			m.Category = longCategory(text)
 		case "AttributeId":
-			m.ID, err = d.text(member)
+			m.ID, err = d.text("AttributeId")
 		case "Issuer":
-			m.Issuer, err = d.text(member)
+			m.Issuer, err = d.text("Issuer")
 		case "DataType":
-			text, err = d.text(member)
-			m.Type = longType(text)
+			m.Type, err = d.dataType()
 		case "Value":
 			raw, err = d.rawValue()
 		default:
@@ -162,8 +161,8 @@ func (d *jsonDecoder) missing() (m authz.MissingAttribute, err error) {
 		}
 		return true, err
 	})
-	if err == nil && raw != nil {
-		m.Values, err = raw.values(m.Type)
+	if err == nil && raw.given() {
+		m.Values, err = d.values(raw, m.Type)
 	}
 	return m, err
 }
@@ -171,10 +170,10 @@ func (d *jsonDecoder) missing() (m authz.MissingAttribute, err error) {
 func (d *jsonDecoder) duties(what string) (all []authz.Obligation, err error) {
 	err = d.list(func() error {
 		var o authz.Obligation
-		err := d.object(what, func(member string) (known bool, err error) {
-			switch member {
+		err := d.object(what, func(member []byte) (known bool, err error) {
+			switch string(member) {
 			case "Id":
-				o.ID, err = d.text(member)
+				o.ID, err = d.text("Id")
 			case "AttributeAssignment":
 				err = d.list(func() error {
 					given, err := d.assignments()
@@ -196,21 +195,21 @@ func (d *jsonDecoder) duties(what string) (all []authz.Obligation, err error) {
 // assignments.
 func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 	var a authz.Assignment
-	var raw *jsonValue
-	var t string
+	var raw jsonValue
+	var t authz.DataType
 	place := d.here()
-	err = d.object("AttributeAssignment", func(member string) (known bool, err error) {
+	err = d.object("AttributeAssignment", func(member []byte) (known bool, err error) {
 		var text string
-		switch member {
+		switch string(member) {
 		case "AttributeId":
-			a.ID, err = d.text(member)
+			a.ID, err = d.text("AttributeId")
 		case "Category":
-			text, err = d.text(member)
+			text, err = d.text("Category")
 			a.Category = longCategory(text)
 		case "Issuer":
-			a.Issuer, err = d.text(member)
+			a.Issuer, err = d.text("Issuer")
 		case "DataType":
-			t, err = d.text(member)
+			t, err = d.dataType()
 		case "Value":
 			raw, err = d.rawValue()
 		default:
@@ -221,10 +220,10 @@ func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case raw == nil || a.ID == "":
-		return nil, &Error{place(), "an AttributeAssignment needs AttributeId and Value"}
+	case !raw.given() || a.ID == "":
+		return nil, &Error{place.position(), "an AttributeAssignment needs AttributeId and Value"}
 	}
-	values, err := raw.values(longType(t))
+	values, err := d.values(raw, t)
 	for _, v := range values {
 		one := a
 		one.Value = v
@@ -234,18 +233,18 @@ func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 }
 
 func (d *jsonDecoder) policies() (all []authz.PolicyID, err error) {
-	err = d.object("PolicyIdentifierList", func(member string) (bool, error) {
-		if member != "PolicyIdReference" && member != "PolicySetIdReference" {
+	err = d.object("PolicyIdentifierList", func(member []byte) (bool, error) {
+		if string(member) != "PolicyIdReference" && string(member) != "PolicySetIdReference" {
 			return false, nil
 		}
 		return true, d.list(func() error {
-			id := authz.PolicyID{Set: member == "PolicySetIdReference"}
-			err := d.object(member, func(member string) (known bool, err error) {
-				switch member {
+			id := authz.PolicyID{Set: string(member) == "PolicySetIdReference"}
+			err := d.object(string(member), func(member []byte) (known bool, err error) {
+				switch string(member) {
 				case "Id":
-					id.ID, err = d.text(member)
+					id.ID, err = d.text("Id")
 				case "Version":
-					id.Version, err = d.text(member)
+					id.Version, err = d.text("Version")
 				default:
 					return false, nil
 				}

@@ -1,14 +1,12 @@
 package context
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
-	"maps"
 	"math/big"
 	"slices"
 	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 )
@@ -26,11 +24,13 @@ var shortTypes = func() map[string]authz.DataType {
 	return all
 }()
 
-func longType(name string) authz.DataType {
+// dataType reads a data type, "" for none.
+func (d *jsonDecoder) dataType() (authz.DataType, error) {
+	name, err := d.text("DataType")
 	if t, ok := shortTypes[name]; ok {
-		return t
+		return t, err
 	}
-	return authz.DataType(name).Canonical()
+	return authz.DataType(name).Canonical(), err
 }
 
 // shortType is how the profile writes a data type.
@@ -41,42 +41,47 @@ func shortType(t authz.DataType) string {
 	return string(t)
 }
 
-// jsonValue is the Value of an attribute, kept until its data type is known.
+// jsonValue is the Value of an attribute, kept until its data type is known:
+// until the next one is read.
 type jsonValue struct {
 	items []jsonItem
 	place place
 }
 
-// jsonItem is a string, a number, a boolean or an xpathExpression.
+// given reports whether there was a Value.
+func (v jsonValue) given() bool { return v.place.in != nil }
+
+// jsonItem is a string, a number, a boolean or an xpathExpression, of the
+// document or, if it was spelt with escapes, apart from it.
 type jsonItem struct {
-	kind  jsontext.Kind
-	text  string
+	kind  byte // '"', '0', 't', 'f' or '{'
+	text  []byte
 	xpath *authz.Value
 }
 
-func (d *jsonDecoder) rawValue() (*jsonValue, error) {
-	v := &jsonValue{place: d.here()}
-	err := d.list(func() error {
-		item := jsonItem{kind: d.d.PeekKind()}
+func (d *jsonDecoder) rawValue() (jsonValue, error) {
+	v := jsonValue{place: d.here()}
+	d.items = d.items[:0]
+	err := d.list(func() (err error) {
+		item := jsonItem{kind: d.kind()}
 		switch item.kind {
-		case '"', '0', 't', 'f':
-			t, err := d.token()
-			if err != nil {
-				return err
-			}
-			item.text = strings.Clone(t.String())
+		case '"':
+			item.text, err = d.characters()
+		case '0':
+			item.text, err = d.number()
+		case 't', 'f':
+			item.text, err = d.literal()
 		case '{':
-			x, err := d.xpath()
-			if err != nil {
-				return err
-			}
+			var x authz.Value
+			x, err = d.xpath()
 			item.xpath = &x
 		default:
-			return d.mismatch("a Value", "a string, a number, true, false or an xpathExpression")
+			err = d.mismatch("a Value", "a string, a number, true, false or an xpathExpression")
 		}
-		v.items = append(v.items, item)
-		return nil
+		d.items = append(d.items, item)
+		return err
 	})
+	v.items = d.items
 	return v, err
 }
 
@@ -85,12 +90,12 @@ func (d *jsonDecoder) xpath() (authz.Value, error) {
 	place := d.here()
 	var category, expression string
 	prefixes := map[string]string{}
-	err := d.object("xpathExpression", func(member string) (known bool, err error) {
-		switch member {
+	err := d.object("xpathExpression", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "XPathCategory":
-			category, err = d.text(member)
+			category, err = d.text("XPathCategory")
 		case "XPath":
-			expression, err = d.text(member)
+			expression, err = d.text("XPath")
 		case "Namespaces":
 			err = d.list(func() error { return d.namespace(prefixes) })
 		default:
@@ -99,19 +104,19 @@ func (d *jsonDecoder) xpath() (authz.Value, error) {
 		return true, err
 	})
 	if err == nil && (category == "" || expression == "") {
-		err = &Error{place(), "an xpathExpression needs XPathCategory and XPath"}
+		err = &Error{place.position(), "an xpathExpression needs XPathCategory and XPath"}
 	}
 	return authz.XPathValue(expression, longCategory(category), prefixes), err
 }
 
 func (d *jsonDecoder) namespace(prefixes map[string]string) error {
 	var prefix, space string
-	err := d.object("Namespaces", func(member string) (known bool, err error) {
-		switch member {
+	err := d.object("Namespaces", func(member []byte) (known bool, err error) {
+		switch string(member) {
 		case "Prefix":
-			prefix, err = d.text(member)
+			prefix, err = d.text("Prefix")
 		case "Namespace":
-			space, err = d.text(member)
+			space, err = d.text("Namespace")
 		default:
 			return false, nil
 		}
@@ -125,61 +130,67 @@ func (d *jsonDecoder) namespace(prefixes map[string]string) error {
 
 // values gives the values their data type: the one that was written, or else
 // the one that fits them all (JSON profile 1.1, 3.3.1 and 4.2.4.1).
-func (v *jsonValue) values(t authz.DataType) ([]authz.Value, error) {
+func (d *jsonDecoder) values(v jsonValue, t authz.DataType) ([]authz.Value, error) {
 	if t == "" {
 		var err error
 		if t, err = v.infer(); err != nil {
 			return nil, err
 		}
 	}
-	values := make([]authz.Value, len(v.items))
-	for i, item := range v.items {
-		var err error
-		if values[i], err = item.value(t); err != nil {
-			return nil, &Error{v.place(), err.Error()}
+	first := len(d.room.values)
+	d.room.values = slices.Grow(d.room.values, len(v.items))
+	for i := range v.items {
+		value, err := v.items[i].value(t)
+		if err != nil {
+			return nil, &Error{v.place.position(), err.Error()}
 		}
+		d.room.values = append(d.room.values, value)
 	}
-	return values, nil
+	return d.room.takeValues(first), nil
 }
 
 // infer finds the data type of a Value that comes without one.
-func (v *jsonValue) infer() (authz.DataType, error) {
-	kinds := map[jsontext.Kind]int{}
-	fractions, special := 0, 0
+func (v jsonValue) infer() (authz.DataType, error) {
+	var texts, special, booleans, numbers, fractions, expressions int
 	for _, item := range v.items {
-		k := item.kind
-		if k == 'f' {
-			k = 't'
-		}
-		kinds[k]++
-		if k == '0' && !isInteger(item.text) {
-			fractions++
-		}
-		if k == '"' && (item.text == "NaN" || item.text == "INF" || item.text == "-INF") {
-			special++
+		switch item.kind {
+		case '"':
+			texts++
+			if s := string(item.text); s == "NaN" || s == "INF" || s == "-INF" {
+				special++
+			}
+		case '0':
+			numbers++
+			if !isInteger(item.text) {
+				fractions++
+			}
+		case '{':
+			expressions++
+		default:
+			booleans++
 		}
 	}
 	n := len(v.items)
 	switch {
-	case n == 0, kinds['"'] == n:
+	case texts == n:
 		return authz.String, nil
-	case kinds['t'] == n:
+	case booleans == n:
 		return authz.Boolean, nil
-	case kinds['{'] == n:
+	case expressions == n:
 		return authz.XPathExpression, nil
-	case kinds['0'] == n && fractions == 0:
+	case numbers == n && fractions == 0:
 		return authz.Integer, nil
-	case kinds['0']+special == n:
+	case numbers+special == n:
 		return authz.Double, nil
-	case kinds['0']+kinds['"'] == n:
+	case numbers+texts == n:
 		return authz.String, nil
 	}
-	return "", &Error{v.place(), "no data type fits all values"}
+	return "", &Error{v.place.position(), "no data type fits all values"}
 }
 
-func isInteger(number string) bool { return !strings.ContainsAny(number, ".eE") }
+func isInteger(number []byte) bool { return !bytes.ContainsAny(number, ".eE") }
 
-func (i jsonItem) value(t authz.DataType) (authz.Value, error) {
+func (i *jsonItem) value(t authz.DataType) (authz.Value, error) {
 	switch {
 	case (i.kind == '{') != (t == authz.XPathExpression):
 		return authz.Value{}, fmt.Errorf("a value is not of the type %s", t.Name())
@@ -189,9 +200,9 @@ func (i jsonItem) value(t authz.DataType) (authz.Value, error) {
 		i.kind == '0' && t == authz.Boolean:
 		return authz.Value{}, fmt.Errorf("not a %s: %s", t.Name(), i.text)
 	case i.kind == '0' && t == authz.Integer && !isInteger(i.text):
-		return wholeNumber(i.text)
+		return wholeNumber(string(i.text))
 	}
-	return authz.ParseValue(t, i.text)
+	return authz.ParseValue(t, string(i.text))
 }
 
 // wholeNumber reads "1.0" and "1e3" as integers, since JSON does not tell them
@@ -206,42 +217,6 @@ func wholeNumber(text string) (authz.Value, error) {
 		return authz.Value{}, fmt.Errorf("not an integer: %s", quote(text))
 	}
 	return authz.BigIntegerValue(r.Num()), nil
-}
-
-// writeValue appends a value as JSON; a number or a boolean where JSON can say
-// the same.
-func writeValue(e *jsontext.Encoder, v authz.Value) error {
-	switch data := v.Data().(type) {
-	case bool:
-		return e.WriteToken(jsontext.Bool(data))
-	case authz.XPath:
-		return writeXPath(e, data)
-	}
-	text := v.Text()
-	if number := jsontext.Value(strings.TrimSpace(text)); (v.Type() == authz.Integer || v.Type() == authz.Double) && number.IsValid() && number.Kind() == '0' && len(number) < 16 {
-		return e.WriteValue(number)
-	}
-	return e.WriteToken(jsontext.String(text))
-}
-
-func writeXPath(e *jsontext.Encoder, x authz.XPath) error {
-	w := &jsonWriter{e: e}
-	w.begin('{')
-	w.pair("XPathCategory", string(x.Category))
-	w.pair("XPath", x.Expression)
-	if len(x.Namespaces) > 0 {
-		w.name("Namespaces")
-		w.begin('[')
-		for _, prefix := range slices.Sorted(maps.Keys(x.Namespaces)) {
-			w.begin('{')
-			w.pair("Prefix", prefix)
-			w.pair("Namespace", x.Namespaces[prefix])
-			w.end('}')
-		}
-		w.end(']')
-	}
-	w.end('}')
-	return w.err
 }
 
 func encodeContent(document []byte) string { return base64.StdEncoding.EncodeToString(document) }

@@ -1,7 +1,11 @@
 package context
 
 import (
-	"bytes"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -9,39 +13,100 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
 
-// jsonWriter writes JSON and keeps the first error.
+// jsonWriter appends a JSON text, each member and item on a line of its own,
+// and keeps the first error. Its callers see to the order of things: a name
+// before each value of an object, an end for each begin.
 type jsonWriter struct {
-	e   *jsontext.Encoder
-	err error
+	buf   []byte
+	depth int
+	full  bool // something stands before the next thing in its object or array
+	named bool // the next value has its name before it
+	err   error
 }
 
-func (w *jsonWriter) token(t jsontext.Token) {
-	if w.err == nil {
-		w.err = w.e.WriteToken(t)
+// place goes to where the next name, or item of an array, stands.
+func (w *jsonWriter) place() {
+	switch {
+	case w.named:
+		w.named = false
+		return
+	case w.full:
+		w.buf = append(w.buf, ',')
+	}
+	w.full = true
+	w.line()
+}
+
+const jsonIndent = "\n                                "
+
+// line begins a new line, but at the start of the document.
+func (w *jsonWriter) line() {
+	if len(w.buf) > 0 {
+		w.buf = append(w.buf, jsonIndent[:1+2*w.depth]...)
 	}
 }
 
 func (w *jsonWriter) begin(k byte) {
-	if k == '{' {
-		w.token(jsontext.BeginObject)
-		return
-	}
-	w.token(jsontext.BeginArray)
+	w.place()
+	w.buf = append(w.buf, k)
+	w.depth++
+	w.full = false
 }
 
 func (w *jsonWriter) end(k byte) {
-	if k == '}' {
-		w.token(jsontext.EndObject)
-		return
+	w.depth--
+	if w.full {
+		w.line()
 	}
-	w.token(jsontext.EndArray)
+	w.buf = append(w.buf, k)
+	w.full = true
 }
 
-func (w *jsonWriter) name(s string) { w.token(jsontext.String(s)) }
+func (w *jsonWriter) name(s string) {
+	w.place()
+	w.quote(s)
+	w.buf = append(w.buf, ": "...)
+	w.named = true
+}
+
+// literal writes a number, true or false.
+func (w *jsonWriter) literal(s string) {
+	w.place()
+	w.buf = append(w.buf, s...)
+}
+
+func (w *jsonWriter) text(s string) {
+	w.place()
+	w.quote(s)
+}
+
+func (w *jsonWriter) quote(s string) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			w.quoteAny(s)
+			return
+		}
+	}
+	w.buf = append(w.buf, '"')
+	w.buf = append(w.buf, s...)
+	w.buf = append(w.buf, '"')
+}
+
+func (w *jsonWriter) quoteAny(s string) {
+	var err error
+	if w.buf, err = jsontext.AppendQuote(w.buf, s); err != nil && w.err == nil {
+		w.err = err
+	}
+}
 
 func (w *jsonWriter) pair(name, value string) {
 	w.name(name)
-	w.token(jsontext.String(value))
+	w.text(value)
+}
+
+func (w *jsonWriter) flag(name string, value bool) {
+	w.name(name)
+	w.literal(strconv.FormatBool(value))
 }
 
 // optional writes a pair unless the value is empty.
@@ -53,10 +118,9 @@ func (w *jsonWriter) optional(name, value string) {
 
 // document writes one JSON document.
 func document(write func(w *jsonWriter)) ([]byte, error) {
-	var buf bytes.Buffer
-	w := &jsonWriter{e: jsontext.NewEncoder(&buf, jsontext.WithIndent("  "))}
+	w := &jsonWriter{buf: make([]byte, 0, usualSize)}
 	write(w)
-	return buf.Bytes(), w.err
+	return append(w.buf, '\n'), w.err
 }
 
 // json writes the response; always an array, also of one result.
@@ -136,14 +200,8 @@ func (w *jsonWriter) duties(name string, all []authz.Obligation) {
 		if len(all[i].Assignments) > 0 {
 			w.name("AttributeAssignment")
 			w.begin('[')
-			for _, a := range all[i].Assignments {
-				w.begin('{')
-				w.pair("AttributeId", a.ID)
-				w.optional("Category", string(a.Category))
-				w.optional("Issuer", a.Issuer)
-				w.pair("DataType", shortType(a.Value.Type()))
-				w.values([]authz.Value{a.Value})
-				w.end('}')
+			for j := range all[i].Assignments {
+				w.assignment(&all[i].Assignments[j])
 			}
 			w.end(']')
 		}
@@ -152,16 +210,61 @@ func (w *jsonWriter) duties(name string, all []authz.Obligation) {
 	w.end(']')
 }
 
+func (w *jsonWriter) assignment(a *authz.Assignment) {
+	w.begin('{')
+	w.pair("AttributeId", a.ID)
+	w.optional("Category", string(a.Category))
+	w.optional("Issuer", a.Issuer)
+	w.pair("DataType", shortType(a.Value.Type()))
+	w.name("Value")
+	w.value(&a.Value)
+	w.end('}')
+}
+
+// value writes a value; a number or a boolean where JSON can say the same.
+func (w *jsonWriter) value(v *authz.Value) {
+	switch data := v.Data().(type) {
+	case bool:
+		w.literal(strconv.FormatBool(data))
+		return
+	case authz.XPath:
+		w.xpath(data)
+		return
+	}
+	number := v.Type() == authz.Integer || v.Type() == authz.Double
+	if text := strings.TrimSpace(v.Text()); number && len(text) < 16 && text != "" && numberLength(text) == len(text) {
+		w.literal(text)
+		return
+	}
+	w.text(v.Text())
+}
+
+func (w *jsonWriter) xpath(x authz.XPath) {
+	w.begin('{')
+	w.pair("XPathCategory", string(x.Category))
+	w.pair("XPath", x.Expression)
+	if len(x.Namespaces) > 0 {
+		w.name("Namespaces")
+		w.begin('[')
+		for _, prefix := range slices.Sorted(maps.Keys(x.Namespaces)) {
+			w.begin('{')
+			w.pair("Prefix", prefix)
+			w.pair("Namespace", x.Namespaces[prefix])
+			w.end('}')
+		}
+		w.end(']')
+	}
+	w.end('}')
+}
+
 // values writes the member Value: one value, or an array.
 func (w *jsonWriter) values(values []authz.Value) {
 	w.name("Value")
 	if len(values) != 1 {
 		w.begin('[')
 	}
-	for _, v := range values {
-		if w.err == nil {
-			w.err = writeValue(w.e, v)
-		}
+	for i := range values {
+		w.value(&values[i])
 	}
 	if len(values) != 1 {
 		w.end(']')
@@ -201,8 +304,7 @@ func (w *jsonWriter) attribute(a *authz.Attribute) {
 		w.pair("DataType", shortType(group[0].Type()))
 		w.values(group)
 		if a.IncludeInResult {
-			w.name("IncludeInResult")
-			w.token(jsontext.Bool(true))
+			w.flag("IncludeInResult", true)
 		}
 		w.end('}')
 	}
@@ -264,8 +366,7 @@ func requestJSON(q *authz.Request) ([]byte, error) {
 		w.begin('{')
 		w.name("Request")
 		w.begin('{')
-		w.name("ReturnPolicyIdList")
-		w.token(jsontext.Bool(q.ReturnPolicyIDs))
+		w.flag("ReturnPolicyIdList", q.ReturnPolicyIDs)
 		w.name("Category")
 		w.categories(q.Attributes, q.Content)
 		w.end('}')

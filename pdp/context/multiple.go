@@ -40,6 +40,9 @@ type asked struct {
 }
 
 func (r *Request) asked() ([]asked, error) {
+	if r.single() {
+		return []asked{r.question(r.groups)}, nil
+	}
 	sets := r.references
 	if sets == nil {
 		all := make([]int, len(r.groups))
@@ -73,6 +76,26 @@ func (r *Request) asked() ([]asked, error) {
 	return questions, nil
 }
 
+// single reports whether the groups are one question as they stand: one of each
+// category, and none that stands for several. A request of more groups than
+// any such has goes the long way.
+func (r *Request) single() bool {
+	if r.references != nil || len(r.groups) > 8 {
+		return false
+	}
+	for i := range r.groups {
+		if many(r.groups[i]) {
+			return false
+		}
+		for k := range i {
+			if r.groups[k].category == r.groups[i].category {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // attributesPerQuestion bounds, on average, what the questions of one request
 // repeat.
 const attributesPerQuestion = 200
@@ -83,8 +106,13 @@ func (r *Request) tooMany() error {
 
 // question makes one request of groups whose categories differ.
 func (r *Request) question(groups []group) asked {
-	q := asked{Request: &authz.Request{ReturnPolicyIDs: r.ReturnPolicyIDs}}
-	for _, g := range groups {
+	n := 0
+	for i := range groups {
+		n += len(groups[i].attrs)
+	}
+	q := asked{Request: &authz.Request{ReturnPolicyIDs: r.ReturnPolicyIDs, Attributes: make([]authz.Attribute, 0, n)}}
+	for i := range groups {
+		g := &groups[i]
 		if g.whole != nil {
 			q.whole = g.whole
 		}
@@ -187,7 +215,7 @@ func (r *Request) alternatives(g group) ([]group, error) {
 			continue
 		}
 		if at >= 0 {
-			return nil, &Error{g.place(), "a category has one content-selector or one scope, not both or several"}
+			return nil, &Error{g.place.position(), "a category has one content-selector or one scope, not both or several"}
 		}
 		if at = i; hasScope(g) {
 			expand = (*Request).scoped
@@ -204,15 +232,15 @@ func (r *Request) alternatives(g group) ([]group, error) {
 func (r *Request) selected(g group, i int) ([]group, error) {
 	attr := g.attrs[i]
 	if len(attr.Values) != 1 || attr.Values[0].Type() != authz.XPathExpression {
-		return nil, &Error{g.place(), "a content-selector must have one value of type xpathExpression"}
+		return nil, &Error{g.place.position(), "a content-selector must have one value of type xpathExpression"}
 	}
 	expression := attr.Values[0].Data().(authz.XPath)
 	if g.content == nil || expression.Category != g.category {
-		return nil, &Error{g.place(), "a content-selector needs Content in its own category"}
+		return nil, &Error{g.place.position(), "a content-selector needs Content in its own category"}
 	}
 	compiled, err := xpath.Compile(expression.Expression, expression.Namespaces)
 	if err != nil {
-		return nil, &Error{g.place(), err.Error()}
+		return nil, &Error{g.place.position(), err.Error()}
 	}
 	root, err := xml.Parse("content", g.content.XML, r.options.limits())
 	if err != nil {
@@ -221,9 +249,9 @@ func (r *Request) selected(g group, i int) ([]group, error) {
 	nodes, err := compiled.Select(xpath.Document(root))
 	switch {
 	case err != nil:
-		return nil, &Error{g.place(), err.Error()}
+		return nil, &Error{g.place.position(), err.Error()}
 	case len(nodes) == 0:
-		return nil, &Error{g.place(), "the content-selector " + quote(expression.Expression) + " selects nothing"}
+		return nil, &Error{g.place.position(), "the content-selector " + quote(expression.Expression) + " selects nothing"}
 	case len(nodes) > r.options.MostQuestions:
 		return nil, r.tooMany()
 	}

@@ -36,7 +36,7 @@ func DecodeResponse(r *xml.Reader, start xml.Token) (Response, error) {
 	}
 	d := &decoder{r: r, space: start.Name.Space, options: Options{}.orDefault(), lenient: true}
 	var response Response
-	err := d.children(func(child xml.Token) (bool, error) {
+	err := d.children(func(child *xml.Token) (bool, error) {
 		if child.Name.Local != "Result" {
 			return false, nil
 		}
@@ -50,10 +50,10 @@ func DecodeResponse(r *xml.Reader, start xml.Token) (Response, error) {
 	return response, err
 }
 
-func (d *decoder) result(start xml.Token) (Result, error) {
+func (d *decoder) result(start *xml.Token) (Result, error) {
 	result := Result{Resource: strings.Clone(start.Value("ResourceId"))}
 	decided := false
-	err := d.children(func(child xml.Token) (known bool, err error) {
+	err := d.children(func(child *xml.Token) (known bool, err error) {
 		known = true
 		switch child.Name.Local {
 		case "Decision":
@@ -85,7 +85,7 @@ func (d *decoder) result(start xml.Token) (Result, error) {
 	return result, err
 }
 
-func (d *decoder) decision(start xml.Token) (authz.Decision, error) {
+func (d *decoder) decision(start *xml.Token) (authz.Decision, error) {
 	text, err := d.r.Content()
 	if err != nil {
 		return authz.Indeterminate, err
@@ -103,7 +103,7 @@ var decisions = map[string]authz.Decision{
 
 func (d *decoder) status() (*authz.Status, error) {
 	s := &authz.Status{}
-	err := d.children(func(child xml.Token) (bool, error) {
+	err := d.children(func(child *xml.Token) (bool, error) {
 		var err error
 		switch child.Name.Local {
 		case "StatusCode":
@@ -136,10 +136,10 @@ func (d *decoder) details() (all []authz.MissingAttribute, err error) {
 			continue
 		}
 		m := authz.MissingAttribute{Category: authz.Category(uri(child.Value("Category"))), Issuer: strings.Clone(child.Value("Issuer"))}
-		if m.ID, err = d.required(child, "AttributeId"); err != nil {
+		if m.ID, err = d.required(&child, "AttributeId"); err != nil {
 			return nil, err
 		}
-		if m.Type, err = d.dataType(child); err != nil {
+		if m.Type, err = d.dataType(&child); err != nil {
 			return nil, err
 		}
 		one := m.Type
@@ -155,7 +155,7 @@ func (d *decoder) details() (all []authz.MissingAttribute, err error) {
 }
 
 func (d *decoder) duties(name string) (all []authz.Obligation, err error) {
-	err = d.children(func(child xml.Token) (bool, error) {
+	err = d.children(func(child *xml.Token) (bool, error) {
 		if child.Name.Local != name {
 			return false, nil
 		}
@@ -164,7 +164,7 @@ func (d *decoder) duties(name string) (all []authz.Obligation, err error) {
 			return true, err
 		}
 		o := authz.Obligation{ID: id}
-		err = d.children(func(t xml.Token) (bool, error) {
+		err = d.children(func(t *xml.Token) (bool, error) {
 			if t.Name.Local != "AttributeAssignment" {
 				return false, nil
 			}
@@ -178,7 +178,7 @@ func (d *decoder) duties(name string) (all []authz.Obligation, err error) {
 	return all, err
 }
 
-func (d *decoder) assignment(start xml.Token) (a authz.Assignment, err error) {
+func (d *decoder) assignment(start *xml.Token) (a authz.Assignment, err error) {
 	if a.ID, err = d.required(start, "AttributeId"); err != nil {
 		return a, err
 	}
@@ -193,7 +193,7 @@ func (d *decoder) assignment(start xml.Token) (a authz.Assignment, err error) {
 }
 
 func (d *decoder) policies() (all []authz.PolicyID, err error) {
-	err = d.children(func(child xml.Token) (bool, error) {
+	err = d.children(func(child *xml.Token) (bool, error) {
 		if !slices.Contains([]string{"PolicyIdReference", "PolicySetIdReference"}, child.Name.Local) {
 			return false, nil
 		}

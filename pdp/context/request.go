@@ -112,9 +112,14 @@ type group struct {
 	place    place
 }
 
-// place tells where something stands, for errors: to count lines for each thing
+// place is where something stands, for errors: to count lines for each thing
 // that is read would cost the square of a document.
-type place func() xml.Position
+type place struct {
+	in     interface{ Position(offset int) xml.Position }
+	offset int
+}
+
+func (p place) position() xml.Position { return p.in.Position(p.offset) }
 
 // Read reads a request context in whatever form it is. name stands in errors,
 // which are *xml.Error or *Error and carry line and column.
@@ -140,12 +145,12 @@ func requestName(space string) xml.Name { return xml.Name{Space: space, Local: "
 // Decode reads a Request element whose start tag was read last, for protocols
 // that wrap one. The limits are those of the reader.
 func Decode(r *xml.Reader, start xml.Token, o Options) (*Request, error) {
-	d := &decoder{r: r, space: start.Name.Space, options: o.orDefault()}
+	d := &decoder{r: r, space: start.Name.Space, options: o.orDefault(), room: newRoom()}
 	switch start.Name {
 	case requestName(ThreeNamespace):
-		return d.three(start)
+		return d.three(&start)
 	case requestName(TwoNamespace):
-		return d.two(start)
+		return d.two(&start)
 	}
 	return nil, r.Unexpected(start)
 }

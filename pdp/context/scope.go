@@ -37,16 +37,16 @@ func hasScope(g group) bool {
 // scoped makes a group of each resource in the scope that attribute i names.
 func (r *Request) scoped(g group, i int) ([]group, error) {
 	if len(g.attrs[i].Values) != 1 {
-		return nil, &Error{g.place(), "a scope must have one value"}
+		return nil, &Error{g.place.position(), "a scope must have one value"}
 	}
 	scope := g.attrs[i].Values[0].Text()
 	at := slices.IndexFunc(g.attrs, func(a authz.Attribute) bool { return a.ID == profile.ResourceID })
 	if at < 0 || len(g.attrs[at].Values) != 1 {
-		return nil, &Error{g.place(), "a scope needs a resource-id with one value"}
+		return nil, &Error{g.place.position(), "a scope needs a resource-id with one value"}
 	}
 	resources, err := r.within(g, g.attrs[at].Values[0], scope)
 	if err != nil {
-		return nil, &Error{g.place(), err.Error()}
+		return nil, &Error{g.place.position(), err.Error()}
 	}
 	var whole *hierarchy
 	if scope == entireHierarchy {

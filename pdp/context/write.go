@@ -10,12 +10,16 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
 
+// usualSize is the room for a document, in bytes, that nearly all fit into.
+const usualSize = 2 << 10
+
 // Write writes the response in a form.
 func (r Response) Write(f Form) ([]byte, error) {
 	if f == JSON {
 		return r.json()
 	}
 	w := &xml.Writer{Indent: "  "}
+	w.Grow(usualSize)
 	w.Declaration()
 	r.Encode(w, f)
 	return w.Bytes()
@@ -43,6 +47,7 @@ func WriteRequest(f Form, q *authz.Request) ([]byte, error) {
 		return requestJSON(q)
 	}
 	w := &xml.Writer{Indent: "  "}
+	w.Grow(usualSize)
 	w.Declaration()
 	if err := EncodeRequest(w, f, q); err != nil {
 		return nil, err
@@ -308,16 +313,16 @@ func (e encoder) twoRequest(q *authz.Request) error {
 			w.End()
 		}
 	}
-	for _, name := range []string{"Resource", "Action", "Environment"} {
-		w.Start(name)
-		if name == "Resource" {
+	for _, element := range twoElements[1:] {
+		w.Start(element.name)
+		if element.category == authz.Resource {
 			for _, content := range q.Content {
 				w.Start("ResourceContent")
 				e.foreign(content.XML)
 				w.End()
 			}
 		}
-		e.twoAttributes(q, twoCategories[name])
+		e.twoAttributes(q, element.category)
 		w.End()
 	}
 	w.End()
@@ -334,12 +339,7 @@ func withSubject(all []authz.Category) []authz.Category {
 
 // isTwo reports whether 2.0 has an element for the category.
 func isTwo(c authz.Category) bool {
-	for _, known := range twoCategories {
-		if c == known {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(twoElements[:], func(e twoElement) bool { return e.category == c })
 }
 
 func fitsTwo(q *authz.Request) error {

@@ -49,7 +49,7 @@ func TestTrap49Refused(t *testing.T) {
 		two("<Resource/><Action/>"):                          "no Subject",
 		two("<Subject/><Resource/>"):                         "no Action",
 		two("<Subject/><Resource/><Action/><Action/>"):       "second Action",
-		two(`<Subject/><Resource><ResourceContent/><ResourceContent/></Resource><Action/>`): "unexpected element",
+		two(`<Subject/><Resource><ResourceContent/><ResourceContent/></Resource><Action/>`): "second ResourceContent",
 		two(`<Subject IncludeInResult="true"/><Resource/><Action/>`):                        `no attribute "IncludeInResult"`,
 		"":     "r:1:1",
 		"\x00": "r:1:1",

@@ -98,6 +98,7 @@ type batch struct {
 
 	lastMod int64 // progress seen, and when
 	lastAt  time.Time
+	failure error // of the last step that nobody answered
 }
 
 // carryOut returns nil once the update is done, by whomever.
@@ -110,12 +111,17 @@ func (b *batch) carryOut(ctx context.Context) error {
 		if kv == nil || p.ref.id != b.id {
 			return nil
 		}
-		if b.waits(kv) {
+		idle := b.idle(kv)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case b.failure != nil && idle > b.s.patience:
+			return b.failure
+		case !b.own && idle < grace:
 			sleep(ctx, 20*time.Millisecond)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
 			continue
+		case b.failure != nil:
+			sleep(ctx, 100*time.Millisecond)
 		}
 		if err := b.steps(ctx, kv, p); err != nil {
 			return err
@@ -123,15 +129,12 @@ func (b *batch) carryOut(ctx context.Context) error {
 	}
 }
 
-// waits reports whether somebody else is at it.
-func (b *batch) waits(kv *mvccpb.KeyValue) bool {
-	if b.own {
-		return false
-	}
+// idle is how long this process has seen no progress.
+func (b *batch) idle(kv *mvccpb.KeyValue) time.Duration {
 	if kv.ModRevision != b.lastMod {
-		b.lastMod, b.lastAt = kv.ModRevision, time.Now()
+		b.lastMod, b.lastAt, b.failure = kv.ModRevision, time.Now(), nil
 	}
-	return time.Since(b.lastAt) < grace
+	return time.Since(b.lastAt)
 }
 
 // steps makes one transaction after another until the batch is done or somebody
@@ -173,7 +176,10 @@ func (b *batch) step(ctx context.Context, mod int64, ops []clientv3.Op) (next in
 	switch {
 	case err == nil && got.Succeeded:
 		return got.Header.Revision, nil
-	case err == nil || passing(err):
+	case err == nil:
+		return 0, nil
+	case passing(err):
+		b.failure = err
 		return 0, nil
 	}
 	return 0, explained(err)

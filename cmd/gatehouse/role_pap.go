@@ -204,7 +204,7 @@ var limitedProxy = &authz.Reason{Policy: "administrators", Because: "a limited p
 
 // Decide implements authz.Decider.
 func (a *administrators) Decide(ctx context.Context, r *authz.Request) (authz.Response, error) {
-	if why := refused(r.Credential); why != nil {
+	if why := refusedCredential(r.Credential); why != nil {
 		return authz.Response{Decision: authz.Deny, Reason: why}, nil
 	}
 	if !unlimited(r) {
@@ -228,8 +228,8 @@ func asks(r *authz.Request, action string) bool {
 	return ok && v.Text() == action
 }
 
-// refused is why a credential does not stand: an enricher may have seen to that.
-func refused(c *authz.Credential) *authz.Reason {
+// refusedCredential is why a credential does not stand: an enricher may have seen to that.
+func refusedCredential(c *authz.Credential) *authz.Reason {
 	if c == nil || c.Verdict() == nil {
 		return nil
 	}

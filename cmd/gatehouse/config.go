@@ -38,6 +38,8 @@ type Config struct {
 	// createStore lets serve begin with an empty store. Otherwise a store that
 	// vanished would come back without a single ban.
 	createStore bool
+	// clock replaces time.Now in tests.
+	clock func() time.Time
 }
 
 // HostConfig is the certificate that the service shows.

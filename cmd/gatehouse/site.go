@@ -67,6 +67,9 @@ type site struct {
 // Whatever was opened is closed again if it fails.
 func newSite(ctx context.Context, c Config, log *slog.Logger) (s *site, err error) {
 	s = &site{config: c, log: log, now: time.Now}
+	if c.clock != nil {
+		s.now = c.clock
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

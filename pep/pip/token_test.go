@@ -122,7 +122,7 @@ func TestScopesLimit(t *testing.T) {
 		profile.ActionESCreation + "/CreateActivity": "compute.create", profile.ActionESActivityManagement + "/CancelActivity": "compute.cancel",
 		profile.ActionESCreation + "/Nonsense": "never", "": "never",
 	}
-	for _, scopes := range []string{"compute.create", "compute.read", "compute.read compute.cancel", "storage.read:/a", "openid", ""} {
+	for _, scopes := range []string{"compute.create", "compute.read", "compute.read compute.cancel", "compute.modify", "storage.read:/a", "openid", ""} {
 		changes := map[string]any{"scope": scopes}
 		if scopes == "" {
 			changes = nil

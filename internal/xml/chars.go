@@ -14,6 +14,7 @@ const (
 	nameStart class = 1 << iota // may start a name (ASCII, no colon)
 	nameByte                    // may stand in a name (ASCII, no colon)
 	space                       // white space
+	special                     // may end an attribute value, or not stand in it for itself
 )
 
 var classes = func() (t [256]class) {
@@ -26,7 +27,8 @@ var classes = func() (t [256]class) {
 	}
 	t['_'] = nameStart | nameByte
 	t['-'], t['.'] = nameByte, nameByte
-	t[' '], t['\t'], t['\n'], t['\r'] = space, space, space, space
+	t[' '], t['\t'], t['\n'], t['\r'] = space, space|special, space|special, space|special
+	t['"'], t['\''], t['<'], t['&'] = special, special, special, special
 	return t
 }()
 
@@ -107,7 +109,6 @@ func isBlank(s string) bool {
 // traits tell what a document never contains, so that the tokenizer need not look for it.
 type traits struct {
 	cr      bool // a carriage return: line ends need normalising
-	white   bool // tab, line feed or carriage return: attribute values need normalising
 	amp     bool // a reference
 	bracket bool // a closing bracket: text may hold a stray ]]>
 }
@@ -158,14 +159,12 @@ func (t *traits) inspectRunes(data []byte, i, end int) (next, bad int) {
 	return i, -1
 }
 
-// control notes white space and tells whether the ASCII character c is allowed.
+// control notes carriage returns and tells whether the ASCII character c is allowed.
 func (t *traits) control(c byte) bool {
 	switch {
-	case c >= 0x20:
-	case c == '\n', c == '\t':
-		t.white = true
+	case c >= 0x20, c == '\n', c == '\t':
 	case c == '\r':
-		t.white, t.cr = true, true
+		t.cr = true
 	default:
 		return false
 	}

@@ -92,16 +92,29 @@ func (r *Reader) attributeValue() (string, error) {
 		}
 	}
 	start := r.pos + 1
+	i := start
+	for i < r.end && classes[r.text[i]]&special == 0 {
+		i++
+	}
+	if r.at(i) == quote {
+		r.pos = i + 1
+		return r.text[start:i], nil
+	}
+	return r.specialValue(start, quote)
+}
+
+// specialValue reads the value that begins at start and holds more than characters that stand for themselves.
+func (r *Reader) specialValue(start int, quote byte) (string, error) {
 	n := strings.IndexByte(r.text[start:r.end], quote)
 	if n < 0 {
-		return "", r.malformed(r.pos, "attribute value is not closed")
+		return "", r.malformed(start-1, "attribute value is not closed")
 	}
 	s := r.text[start : start+n]
 	if i := strings.IndexByte(s, '<'); i >= 0 {
 		return "", r.malformed(start+i, "< in an attribute value")
 	}
 	r.pos = start + n + 1
-	if r.white && strings.ContainsAny(s, "\t\n\r") || r.amp && strings.IndexByte(s, '&') >= 0 {
+	if strings.ContainsAny(s, "&\t\n\r") {
 		return r.normalise(start, s, true)
 	}
 	return s, nil

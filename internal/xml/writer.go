@@ -46,8 +46,12 @@ func (w *Writer) Reset() {
 		prefixes: w.prefixes[:0], names: w.names[:0]}
 }
 
-// Grow makes room for n more bytes at once.
-func (w *Writer) Grow(n int) { w.buf = slices.Grow(w.buf, n) }
+// Grow makes room for a document of n bytes, and of the usual depth, at once.
+func (w *Writer) Grow(n int) {
+	w.buf = slices.Grow(w.buf, n)
+	w.elements = slices.Grow(w.elements, 8)
+	w.names = slices.Grow(w.names, 4)
+}
 
 // Declaration writes the XML declaration. It must come first, if at all.
 func (w *Writer) Declaration() {

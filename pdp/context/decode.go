@@ -187,7 +187,7 @@ func (d *decoder) valueType(start *xml.Token) (authz.DataType, error) {
 
 // three reads a Request of 3.0 (XACML 3.0 core, 5.42).
 func (d *decoder) three(start *xml.Token) (*Request, error) {
-	r := &Request{Form: ThreeXML, options: d.options}
+	r := &Request{Form: ThreeXML, options: d.options, groups: make([]group, 0, usualGroups)}
 	if err := d.only(start, "ReturnPolicyIdList", "CombinedDecision"); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ var twoElements = [...]twoElement{
 // two reads a Request of 2.0 (XACML 2.0 core, 6.1). Subjects of one category
 // are one; several resources are several questions.
 func (d *decoder) two(start *xml.Token) (*Request, error) {
-	r := &Request{Form: TwoXML, options: d.options}
+	r := &Request{Form: TwoXML, options: d.options, groups: make([]group, 0, usualGroups)}
 	if err := d.only(start); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ type jsonDecoder struct {
 }
 
 func (d *jsonDecoder) request() (*Request, error) {
-	r := &Request{Form: JSON, options: d.options}
+	r := &Request{Form: JSON, options: d.options, groups: make([]group, 0, usualGroups)}
 	var references []reference
 	err := d.object("Request", func(member []byte) (known bool, err error) {
 		switch string(member) {

@@ -116,16 +116,16 @@ func (w *jsonWriter) optional(name, value string) {
 	}
 }
 
-// document writes one JSON document.
-func document(write func(w *jsonWriter)) ([]byte, error) {
-	w := &jsonWriter{buf: make([]byte, 0, usualSize)}
+// document writes one JSON document, of about so many bytes.
+func document(size int, write func(w *jsonWriter)) ([]byte, error) {
+	w := &jsonWriter{buf: make([]byte, 0, size)}
 	write(w)
 	return append(w.buf, '\n'), w.err
 }
 
 // json writes the response; always an array, also of one result.
 func (r Response) json() ([]byte, error) {
-	return document(func(w *jsonWriter) {
+	return document(r.size(), func(w *jsonWriter) {
 		w.begin('{')
 		w.name("Response")
 		w.begin('[')
@@ -362,7 +362,7 @@ func (w *jsonWriter) references(set bool, ids []authz.PolicyID) {
 }
 
 func requestJSON(q *authz.Request) ([]byte, error) {
-	return document(func(w *jsonWriter) {
+	return document(requestSize(q), func(w *jsonWriter) {
 		w.begin('{')
 		w.name("Request")
 		w.begin('{')

@@ -140,6 +140,9 @@ func Read(name string, data []byte, o Options) (*Request, error) {
 	return request, r.Finish()
 }
 
+// usualGroups is the room for groups that nearly all requests fit into.
+const usualGroups = 4
+
 func requestName(space string) xml.Name { return xml.Name{Space: space, Local: "Request"} }
 
 // Decode reads a Request element whose start tag was read last, for protocols

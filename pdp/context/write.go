@@ -10,20 +10,36 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/xml"
 )
 
-// usualSize is the room for a document, in bytes, that nearly all fit into.
-const usualSize = 2 << 10
-
 // Write writes the response in a form.
 func (r Response) Write(f Form) ([]byte, error) {
 	if f == JSON {
 		return r.json()
 	}
 	w := &xml.Writer{Indent: "  "}
-	w.Grow(usualSize)
+	w.Grow(r.size())
 	w.Declaration()
 	r.Encode(w, f)
 	return w.Bytes()
 }
+
+// What the parts of a document take, in bytes: a guess that nearly all fit
+// into, so that the document is laid out once.
+const (
+	frameSize     = 384
+	dutySize      = 384
+	attributeSize = 320
+)
+
+func (r Response) size() int {
+	n := 0
+	for i := range r.Results {
+		one := &r.Results[i]
+		n += frameSize + dutySize*(len(one.Obligations)+len(one.Advice)) + attributeSize*len(one.Attributes)
+	}
+	return n
+}
+
+func requestSize(q *authz.Request) int { return frameSize + attributeSize*len(q.Attributes) }
 
 // Encode writes the Response element of an XML form into a document around it.
 // Texts that XML cannot hold are an error of the Writer's Bytes, but for
@@ -47,7 +63,7 @@ func WriteRequest(f Form, q *authz.Request) ([]byte, error) {
 		return requestJSON(q)
 	}
 	w := &xml.Writer{Indent: "  "}
-	w.Grow(usualSize)
+	w.Grow(requestSize(q))
 	w.Declaration()
 	if err := EncodeRequest(w, f, q); err != nil {
 		return nil, err

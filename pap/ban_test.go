@@ -1,6 +1,7 @@
 package pap_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +183,49 @@ func TestLargeChanges(t *testing.T) {
 	bans, err := s.Bans(bg, "default")
 	require.NoError(t, err)
 	require.Empty(t, bans)
+}
+
+// ⚿ A change that Weigh finds too large needs force, is asked about only when it
+// compiles, and the policies of administrators are not weighed.
+func TestWeighedChanges(t *testing.T) {
+	var asked []policies.Update
+	refuse := true
+	s := newSite(t, func(o *pap.Options) {
+		o.Check = func(u policies.Update) error {
+			for _, e := range u.Edits {
+				if e.Node != nil {
+					return errRefused
+				}
+			}
+			return nil
+		}
+		o.Weigh = func(u policies.Update) error {
+			if asked = append(asked, u); refuse && u.From.Number > 0 {
+				return errors.New("34 of 120 people")
+			}
+			return nil
+		}
+	})
+	before := s.number()
+	_, err := s.Ban(bg, by("Alice"), "default", dn("/CN=a"))
+	require.ErrorIs(t, err, change.ErrLarge)
+	require.NotErrorIs(t, err, change.ErrPolicy)
+	require.ErrorContains(t, err, "34 of 120 people")
+	require.Equal(t, before, s.number(), "no revision")
+	last := asked[len(asked)-1]
+	require.Equal(t, []uint64{before, before + 1}, []uint64{last.From.Number, last.To.Number})
+
+	n := len(asked)
+	forced := by("Alice")
+	forced.Force = true
+	ok(t)(s.Ban(bg, forced, "default", dn("/CN=a")))
+	require.Len(t, asked, n, "whoever forces has been asked")
+	_, err = s.AddFile(bg, by("Alice"), "default", change.File{Name: "a.spl", Text: sample}, change.At{})
+	require.ErrorIs(t, err, change.ErrPolicy)
+	require.Len(t, asked, n, "what does not compile is not weighed")
+	refuse = false
+	ok(t)(s.Ban(bg, by("Alice"), "default", dn("/CN=b")))
+	require.Len(t, asked, n+1, "once, for everyone; never for the PAP admin")
 }
 
 func TestRemoveAllKeepsBans(t *testing.T) {

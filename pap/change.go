@@ -86,8 +86,12 @@ func (s *Service) finish(d *draft, r change.Request, guarded bool) error {
 	from, to := d.result.Revision, revision(d.tx, 1)
 	differences := d.differences()
 	for scope, check := range s.checks {
-		if err := d.compiles(source.Scope(scope), check, from, to, differences); err != nil {
+		update, err := d.compiles(source.Scope(scope), check, from, to, differences)
+		if err != nil {
 			return fmt.Errorf("%w: %w", change.ErrPolicy, err)
+		}
+		if err := s.outweighs(source.Scope(scope), r, update); err != nil {
+			return fmt.Errorf("%w: %w", change.ErrLarge, err)
 		}
 	}
 	if d.err != nil {
@@ -98,13 +102,21 @@ func (s *Service) finish(d *draft, r change.Request, guarded bool) error {
 	return nil
 }
 
-// compiles reports whether policies can be made of the records as they are now.
-func (d *draft) compiles(scope source.Scope, check func(policies.Update) error, from, to authz.Revision, differences []change.Difference) error {
+// outweighs asks whether what everybody is decided by would change too much.
+func (s *Service) outweighs(scope source.Scope, r change.Request, update policies.Update) error {
+	if scope != source.Everyone || r.Force || s.weigh == nil {
+		return nil
+	}
+	return s.weigh(update)
+}
+
+// compiles makes policies of the records as they are now, if that is possible.
+func (d *draft) compiles(scope source.Scope, check func(policies.Update) error, from, to authz.Revision, differences []change.Difference) (policies.Update, error) {
 	update, err := source.Update(&d.records, scope, from, to, differences)
 	if err != nil || check == nil {
-		return err
+		return update, err
 	}
-	return check(update)
+	return update, check(update)
 }
 
 func valid(r change.Request) error {

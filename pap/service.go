@@ -19,6 +19,10 @@ type Options struct {
 	// Check compiles an update without applying it; nil accepts everything
 	// that parses. It is called inside the transaction, maybe more than once.
 	Check func(policies.Update) error
+	// Weigh looks at an update that Check has accepted, unless its author forces
+	// it. An error, which is for administrators to read, refuses the change as
+	// too large (DECISIONS 20). nil weighs nothing.
+	Weigh func(policies.Update) error
 	// CheckAdmin is Check for the policies of the PAP "admin".
 	CheckAdmin func(policies.Update) error
 	// Confirm is how long Next waits before it confirms that nothing is new;
@@ -33,6 +37,7 @@ type Options struct {
 type Service struct {
 	store   store.Store
 	checks  [2]func(policies.Update) error // by source.Scope
+	weigh   func(policies.Update) error
 	confirm time.Duration
 	clock   func() time.Time
 	log     *slog.Logger
@@ -42,7 +47,7 @@ type Service struct {
 // Open makes a Service and, in an empty store, the PAP "default". The store
 // stays the caller's to close.
 func Open(ctx context.Context, o Options) (*Service, error) {
-	s := &Service{store: o.Store, clock: o.Clock, log: o.Log, moved: newBell(), confirm: o.Confirm}
+	s := &Service{store: o.Store, clock: o.Clock, log: o.Log, moved: newBell(), confirm: o.Confirm, weigh: o.Weigh}
 	s.checks[source.Everyone], s.checks[source.Admin] = o.Check, o.CheckAdmin
 	if s.confirm <= 0 {
 		s.confirm = time.Minute

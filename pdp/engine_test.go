@@ -142,6 +142,35 @@ func TestCheck(t *testing.T) {
 	require.NoError(t, e.Check(edits(2, 3, policies.RemoveItem("", "other", policies.BansID))))
 }
 
+// What a change would do is known before it is made, by what was checked and by
+// nothing that is in force by then.
+func TestAt(t *testing.T) {
+	e := pdp.New(pdp.Options{})
+	_, found := e.At(revision(1))
+	require.False(t, found)
+	require.NoError(t, e.Apply(base(1)))
+	require.NoError(t, e.Check(edits(1, 2, policies.PutRule(ban("b", "/CN=Eve"), policies.BansID))))
+	now, found := e.At(revision(1))
+	require.True(t, found)
+	then, found := e.At(revision(2))
+	require.True(t, found)
+	answers := func() (all []authz.Decision) {
+		for _, d := range []authz.Decider{now, then, e} {
+			r, err := d.Decide(t.Context(), subject(t, "/CN=Eve"))
+			require.NoError(t, err)
+			all = append(all, r.Decision)
+		}
+		return all
+	}
+	before := decide(t, e, "/CN=Eve").Decision
+	require.NotEqual(t, authz.Deny, before)
+	require.Equal(t, []authz.Decision{before, authz.Deny, before}, answers())
+	require.NoError(t, e.Apply(edits(1, 3, policies.PutRule(ban("b", "/CN=Eve"), policies.BansID))))
+	require.Equal(t, []authz.Decision{before, authz.Deny, authz.Deny}, answers(), "whatever comes in force")
+	_, found = e.At(revision(2))
+	require.False(t, found, "it never was, and never will be")
+}
+
 func TestStaleness(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	e := pdp.New(pdp.Options{Clock: func() time.Time { return now }})

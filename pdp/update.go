@@ -1,9 +1,9 @@
 package pdp
 
 import (
+	"context"
 	"errors"
 	"fmt"
-
 	"sync"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -99,6 +99,36 @@ func (e *Engine) Check(u policies.Update) error {
 	}
 	e.checked.remember(compiled{snapshot, program})
 	return nil
+}
+
+// At returns who decides by the policies of a revision: those in force, or an
+// update that Check accepted lately. It tells before a change what the change
+// would do. Neither staleness nor a later revision changes its answers.
+func (e *Engine) At(r authz.Revision) (authz.Decider, bool) {
+	if s := e.state.Load(); s.snapshot != nil && s.revision() == r {
+		return &foreseen{e, s}, true
+	}
+	c, ok := e.checked.at(r)
+	return &foreseen{e, &state{snapshot: c.snapshot, program: c.program}}, ok
+}
+
+// foreseen decides by one state, whatever is in force.
+type foreseen struct {
+	engine *Engine
+	state  *state
+}
+
+var _ authz.Decider = (*foreseen)(nil)
+
+// Decide implements authz.Decider.
+func (f *foreseen) Decide(ctx context.Context, r *authz.Request) (response authz.Response, err error) {
+	if err := ctx.Err(); err != nil {
+		return authz.Response{}, err
+	}
+	defer f.engine.recovered(f.state, r, &response)
+	response = f.state.program.Decide(ctx, r, f.engine.clock())
+	response.Revision = f.state.snapshot.Revision
+	return response, nil
 }
 
 // compiled is a snapshot with its program.

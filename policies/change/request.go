@@ -22,8 +22,8 @@ var (
 	// ErrConflict: the revision is not the one that Request.IfMatch asks for, or
 	// Request.Key was used for something else.
 	ErrConflict = errors.New("conflict")
-	// ErrLarge: the change would leave no ban in force (DECISIONS 20) and was
-	// not forced.
+	// ErrLarge: the change would leave no ban in force, or change the answer for
+	// too many (DECISIONS 20), and was not forced.
 	ErrLarge = errors.New("large change needs force")
 	// ErrNotAllowed: what must stay as it is, such as the PAP "default".
 	ErrNotAllowed = errors.New("is not allowed")

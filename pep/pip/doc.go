@@ -9,6 +9,8 @@
 //     that counts becomes fqan, fqan/primary, virtual-organization and
 //     voms-issuer, and the groups and roles of the EMI profile; what the
 //     others say is added for bans only.
+//   - [AuthnProfile] adds x509-authn-profile, the IGTF profiles of the CA, and
+//     refuses callers whose CA is in none that is accepted for them.
 //   - [Token] adds what a token verified by internal/token says: oidc-issuer,
 //     oidc-subject, oidc-group, oidc-scope, oidc-client-id, token-id and
 //     assurance, and virtual-organization and fqan where configuration makes

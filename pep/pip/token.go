@@ -108,9 +108,13 @@ func within(r *authz.Request, claims *token.Claims) error {
 }
 
 // refuse takes the credential back: nothing that was verified about the caller
-// counts for them any more, and all of it still against them.
+// counts for them any more, and all of it still against them. A caller whom a
+// peer vouched for gets a refused credential, so as not to pass for anonymous.
 func refuse(r *authz.Request, err error) {
-	refused := *r.Credential
+	var refused authz.Credential
+	if r.Credential != nil {
+		refused = *r.Credential
+	}
 	refused.Err, refused.Judge = err, nil
 	r.Credential = &refused
 	for i := range r.Attributes {

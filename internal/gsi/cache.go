@@ -29,6 +29,7 @@ type cache struct {
 type cached struct {
 	digest  [32]byte
 	subject *subject
+	other   [32]byte // digest of a key-info that is this chain; zero for none
 }
 
 // find returns the chain of these very certificates.
@@ -64,19 +65,35 @@ func (c *cache) add(digest [32]byte, s *subject) *subject {
 	if c.entries == nil {
 		c.entries, c.same = map[[32]byte]*list.Element{}, map[*x509.Certificate]*list.Element{}
 	}
-	e := c.order.PushFront(&cached{digest, s})
+	e := c.order.PushFront(&cached{digest: digest, subject: s})
 	c.entries[digest], c.same[s.chain.Certificates[0]] = e, e
 	c.bytes += s.size()
 	for c.order.Len() > maxCached || c.bytes > maxCachedBytes {
 		last := c.order.Back()
 		oldest := c.order.Remove(last).(*cached)
 		delete(c.entries, oldest.digest)
+		delete(c.entries, oldest.other)
 		if first := oldest.subject.chain.Certificates[0]; c.same[first] == last {
 			delete(c.same, first)
 		}
 		c.bytes -= oldest.subject.size()
 	}
 	return s
+}
+
+// alias lets a chain that is remembered be found by another digest too, the
+// last one given.
+func (c *cache) alias(other, digest [32]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.entries[digest]
+	if !ok {
+		return
+	}
+	one := e.Value.(*cached)
+	delete(c.entries, one.other)
+	one.other = other
+	c.entries[other] = e
 }
 
 func (s *subject) size() int {

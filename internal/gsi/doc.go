@@ -21,6 +21,10 @@
 // and without any network, so a connection that stays open, or one resumed by
 // a session ticket, cannot outlive an expiry or a revocation.
 //
+// A chain comes from a TLS connection ([Verifier.FromTLS]) or from the key-info
+// of a request that a trusted enforcement point sends ([Verifier.FromKeyInfo]):
+// the same verifier, the same cache, the same verdict.
+//
 // A chain that is refused still yields a Credential, with an error and with
 // the names it presented: it is never taken for an anonymous caller, and bans
 // see its names.

@@ -1,6 +1,8 @@
 // Package pip holds the enrichers that come with Gatehouse: they turn what is
 // known about a caller into attributes of the request.
 //
+//   - [KeyInfo] makes the chain in a key-info attribute that a trusted peer
+//     asserts the credential of the request.
 //   - [X509] adds the names of a certificate chain verified by internal/gsi:
 //     subject-id, subject-issuer, x509-subject-issuer in the gLite and the EMI
 //     profile, and limited-proxy. What is verified replaces what was asserted

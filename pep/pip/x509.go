@@ -43,11 +43,14 @@ func (X509) Enrich(_ context.Context, r *authz.Request) error {
 // not is the Enforcer's to say, which asks for the verdict itself.
 func stands(c *authz.Credential) bool { return c.Verdict() == nil }
 
+// nameIDs are the attributes that hold names of a chain.
+var nameIDs = []string{profile.SubjectID, profile.SubjectIssuer, profile.X509Issuer, profile.EMISubjectIssuer, profile.EMIX509Issuer}
+
 // presented adds the names of a refused chain, which only count against it,
 // and takes away the standing of everything that was asserted beside it.
 func presented(r *authz.Request, chain *gsi.Chain) {
 	all := values(chain.Presented)
-	for _, id := range []string{profile.SubjectID, profile.SubjectIssuer, profile.X509Issuer, profile.EMISubjectIssuer, profile.EMIX509Issuer} {
+	for _, id := range nameIDs {
 		demote(r, authz.Subject, id)
 		present(r, id, all...)
 	}

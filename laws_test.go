@@ -57,6 +57,7 @@ var importLaw = map[string][]string{
 	"pep/obligation": {"authz", "pep", "policies/profile", "internal/gsi/**", "internal/store"},
 	"pep/account":    {"authz", "policies/profile", "internal/gsi/**", "internal/token", "pep/account/**"},
 	"pep/account/**": {"authz", "policies/profile", "internal/gsi/**", "internal/store"},
+	"pep/mapping":    {"authz", "policies/profile"},
 
 	"pap":     {"authz", "policies/**", "internal/store"},
 	"pap/api": {"authz", "policies/**", "internal/xml", "internal/soap", "internal/saml"},

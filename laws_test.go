@@ -201,13 +201,12 @@ func violations(all []source) []string {
 
 // lawFor returns the most specific line for a package.
 func lawFor(table map[string][]string, dir string) (line []string, ok bool) {
+	if allowed, exact := table[dir]; exact { // outweighs any pattern over it
+		return allowed, true
+	}
 	best := -1
 	for pattern, allowed := range table {
 		if weight := len(pattern); matches([]string{pattern}, dir) && weight > best {
-			// An exact name outweighs any pattern over it.
-			if pattern == dir {
-				return allowed, true
-			}
 			best, line, ok = weight, allowed, true
 		}
 	}

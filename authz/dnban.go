@@ -19,35 +19,51 @@ import (
 // attribute type and "=" follow, each value normalised (NFKC, case folded,
 // blanks collapsed), and the pieces sorted.
 func BanKey(name string) string {
-	return joinPieces(banPieces(nil, name))
+	var r banReading
+	r.folded.Grow(len(name) + 16*strings.Count(name, "=")) // an OID is longer than a name
+	r.read(name)
+	var key strings.Builder
+	key.Grow(r.folded.Len() + len(r.pieces))
+	writeBanKey(&key, r.pieces)
+	return key.String()
 }
 
-func joinPieces(pieces []string) string {
-	slices.Sort(pieces)
-	return strings.Join(pieces, "\x00")
+// banReading collects the pieces of a name, which lie side by side in one text.
+type banReading struct {
+	folded strings.Builder
+	pieces []string
 }
 
-func banPieces(pieces []string, text string) []string {
+// read adds the pieces of a text.
+func (r *banReading) read(text string) {
 	text = norm.NFKC.String(unescapeAll(text))
+	if r.pieces == nil {
+		r.pieces = make([]string, 0, strings.Count(text, "=")+1)
+	}
 	start := 0
 	for i := 0; i < len(text); i++ {
-		if strings.IndexByte("/,+;", text[i]) >= 0 && startsWithType(text[i+1:]) {
-			pieces = banPiece(pieces, text[start:i])
-			start = i + 1
+		switch text[i] {
+		case '/', ',', '+', ';':
+			if startsWithType(text[i+1:]) {
+				r.piece(text[start:i])
+				start = i + 1
+			}
 		}
 	}
-	return banPiece(pieces, text[start:])
+	r.piece(text[start:])
 }
 
-func banPiece(pieces []string, piece string) []string {
+// piece adds one piece: "OID=value", or "=text" for what names no type.
+func (r *banReading) piece(piece string) {
 	piece = strings.TrimFunc(piece, unicode.IsSpace)
 	if piece == "" {
-		return pieces
+		return
 	}
-	name, value, ok := strings.Cut(piece, "=")
-	if !ok || !startsWithType(piece) {
-		return append(pieces, "="+foldBan(piece))
+	if !startsWithType(piece) {
+		r.add("", piece)
+		return
 	}
+	name, value, _ := strings.Cut(piece, "=")
 	name = strings.TrimFunc(name, unicode.IsSpace)
 	oid, known := typeOID(name)
 	if !known {
@@ -55,9 +71,34 @@ func banPiece(pieces []string, piece string) []string {
 	}
 	value = strings.TrimFunc(value, unicode.IsSpace)
 	if inner, ok := hexText(value); ok {
-		return banPieces(pieces, oid+"="+inner)
+		r.read(oid + "=" + inner)
+		return
 	}
-	return append(pieces, oid+"="+foldBan(value))
+	r.add(oid, value)
+}
+
+func (r *banReading) add(oid, value string) {
+	start := r.folded.Len()
+	r.folded.WriteString(oid)
+	r.folded.WriteByte('=')
+	room := make([]byte, 0, 256)
+	if plain, ok := foldPlain(room, value); ok {
+		r.folded.Write(plain)
+	} else {
+		r.folded.WriteString(foldAny(value))
+	}
+	r.pieces = append(r.pieces, r.folded.String()[start:])
+}
+
+// writeBanKey writes the sorted multiset of the pieces.
+func writeBanKey(key *strings.Builder, pieces []string) {
+	slices.Sort(pieces)
+	for i, p := range pieces {
+		if i > 0 {
+			key.WriteByte(0)
+		}
+		key.WriteString(p)
+	}
 }
 
 // hexText decodes "#0c03616263"; the text it hides is read like any other.
@@ -72,29 +113,22 @@ func hexText(value string) (string, bool) {
 	return text, err == nil
 }
 
-func foldBan(s string) string {
-	if plain, ok := foldPlain(s); ok {
-		return plain
-	}
-	return foldAny(s)
-}
-
-// foldPlain is foldAny of printable ASCII without quotes and runs of blanks,
-// as nearly all names are: a million bans are folded when they are loaded.
-func foldPlain(s string) (folded string, ok bool) {
-	upper := false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c < ' ' || c > '~' || c == '"', c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' '):
-			return "", false
+// foldPlain appends what foldAny makes of printable ASCII without quotes and
+// runs of blanks, as nearly all names are; ok is false for other text.
+func foldPlain(text []byte, s string) (folded []byte, ok bool) {
+	last := byte(' ') // a blank at either end, or a second one, is not plain
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c < ' ' || c > '~' || c == '"', c == ' ' && last == ' ':
+			return text, false
 		case 'A' <= c && c <= 'Z':
-			upper = true
+			c += 'a' - 'A'
 		}
+		text = append(text, c)
+		last = c
 	}
-	if upper {
-		s = strings.ToLower(s)
-	}
-	return s, true
+	return text, last != ' ' || s == ""
 }
 
 func foldAny(s string) string {

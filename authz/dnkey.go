@@ -25,41 +25,24 @@ func (d *name) keys() {
 			continue
 		}
 		addStandard(&both, r)
+		var ban banReading
 		for _, a := range r {
-			pieces = append(pieces, banPieces(nil, a.Type+"="+a.Value)...) // pieces stays on the stack
+			ban.read(a.Type + "=" + a.Value)
 		}
+		pieces = append(pieces, ban.pieces...)
 	}
 	standard := both.Len()
-	slices.Sort(pieces)
-	for i, p := range pieces {
-		if i > 0 {
-			both.WriteByte(0)
-		}
-		both.WriteString(p)
-	}
+	writeBanKey(&both, pieces)
 	d.key, d.ban = both.String()[:standard], both.String()[standard:]
 }
 
 // appendPlain appends "type=value" of the only attribute of an RDN, folded; ok
 // is false when that takes more than lower case in either reading.
 func appendPlain(text []byte, r RDN) (folded []byte, ok bool) {
-	if len(r) != 1 || !isOID(r[0].Type) || strings.HasPrefix(r[0].Value, "#") {
+	if len(r) != 1 || !isOID(r[0].Type) || strings.HasPrefix(r[0].Value, "#") || strings.IndexByte(r[0].Value, '\\') >= 0 || strings.IndexByte(r[0].Value, '=') >= 0 {
 		return text, false
 	}
-	text = append(append(text, r[0].Type...), '=')
-	last := byte(' ') // a blank at either end, or a second one, is not plain
-	for i := range len(r[0].Value) {
-		c := r[0].Value[i]
-		switch {
-		case c < ' ' || c > '~' || c == '"' || c == '\\' || c == '=', c == ' ' && last == ' ':
-			return text, false
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		}
-		text = append(text, c)
-		last = c
-	}
-	return text, last != ' ' || r[0].Value == ""
+	return foldPlain(append(append(text, r[0].Type...), '='), r[0].Value)
 }
 
 // addPlain writes a plain piece to the standard key, escaped as keyEscapes

@@ -2,11 +2,14 @@ package authz
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 )
 
@@ -69,11 +72,51 @@ func oracleBanKey(rdns []RDN) string {
 	var all []string
 	for _, r := range rdns {
 		for _, a := range r {
-			all = banPieces(all, a.Type+"="+a.Value)
+			all = oraclePieces(all, a.Type+"="+a.Value)
 		}
 	}
-	slices.Sort(all)
-	return strings.Join(all, "\x00")
+	return oracleJoin(all)
+}
+
+func oracleJoin(pieces []string) string {
+	slices.Sort(pieces)
+	return strings.Join(pieces, "\x00")
+}
+
+func oraclePieces(pieces []string, text string) []string {
+	text = norm.NFKC.String(unescapeAll(text))
+	start := 0
+	for i := range len(text) {
+		if strings.IndexByte("/,+;", text[i]) >= 0 && oracleStart.MatchString(text[i+1:]) {
+			pieces = oraclePiece(pieces, text[start:i])
+			start = i + 1
+		}
+	}
+	return oraclePiece(pieces, text[start:])
+}
+
+// oracleStart is blanks, an attribute type, blanks and "=".
+var oracleStart = regexp.MustCompile(`^[\pZ\t-\r\x{85}]*[A-Za-z0-9.-]+[\pZ\t-\r\x{85}]*=`)
+
+func oraclePiece(pieces []string, piece string) []string {
+	piece = strings.TrimFunc(piece, unicode.IsSpace)
+	if piece == "" {
+		return pieces
+	}
+	name, value, _ := strings.Cut(piece, "=")
+	if !oracleStart.MatchString(piece) {
+		return append(pieces, "="+foldAny(piece))
+	}
+	name = strings.TrimFunc(name, unicode.IsSpace)
+	oid, known := oracleType(name)
+	if !known {
+		oid = strings.ToUpper(name)
+	}
+	value = strings.TrimFunc(value, unicode.IsSpace)
+	if inner, ok := hexText(value); ok {
+		return oraclePieces(pieces, oid+"="+inner)
+	}
+	return append(pieces, oid+"="+foldAny(value))
 }
 
 var errOracle = errors.New("not a name")
@@ -141,6 +184,7 @@ func oracleComma(s string) ([]RDN, error) {
 }
 
 func agreesWithOracle(t require.TestingT, s string) {
+	require.Equal(t, oracleJoin(oraclePieces(nil, s)), BanKey(s), "%q", s)
 	want, wrong := oracleParse(s)
 	d, err := ParseDN(s)
 	if wrong != nil || len(want) == 0 || len(want) > maxRDNs {

@@ -93,6 +93,9 @@ func openFile(path string, options Options) (_ *Store, err error) {
 	return s, guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
 			current, err := newState(tx)
+			if err == nil && tx.Bucket(bucketJournal) == nil {
+				err = errNoBucket
+			}
 			if err == nil {
 				s.bell = backend.NewBell(current.revision)
 			}

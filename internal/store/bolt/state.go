@@ -20,20 +20,23 @@ var (
 	keyRevision = []byte("revision")
 )
 
+var errNoBucket = fmt.Errorf("%w: a bucket is missing", store.ErrCorrupt)
+
 var _ backend.State = (*state)(nil)
 
 // state is what one bbolt transaction sees.
 type state struct {
 	tx       *bbolt.Tx
+	records  *bbolt.Bucket // looked up once: it is on the way to every record
 	lineage  store.Lineage
 	revision uint64
 }
 
 func newState(tx *bbolt.Tx) (*state, error) {
-	s := &state{tx: tx}
+	s := &state{tx: tx, records: tx.Bucket(bucketRecords)}
 	meta := tx.Bucket(bucketMeta)
-	if meta == nil || tx.Bucket(bucketRecords) == nil || tx.Bucket(bucketJournal) == nil {
-		return nil, fmt.Errorf("%w: a bucket is missing", store.ErrCorrupt)
+	if meta == nil || s.records == nil {
+		return nil, errNoBucket
 	}
 	lineage, revision := meta.Get(keyLineage), meta.Get(keyRevision)
 	if len(lineage) != len(s.lineage) || len(revision) != 8 {
@@ -48,7 +51,7 @@ func (s *state) Lineage() store.Lineage { return s.lineage }
 func (s *state) Revision() uint64       { return s.revision }
 
 func (s *state) Get(namespace, key string) ([]byte, bool, error) {
-	bucket := s.tx.Bucket(bucketRecords).Bucket([]byte(namespace))
+	bucket := s.records.Bucket([]byte(namespace))
 	if bucket == nil {
 		return nil, false, nil
 	}
@@ -57,7 +60,7 @@ func (s *state) Get(namespace, key string) ([]byte, bool, error) {
 }
 
 func (s *state) Scan(namespace, prefix, from string, yield func(string, []byte) bool) error {
-	bucket := s.tx.Bucket(bucketRecords).Bucket([]byte(namespace))
+	bucket := s.records.Bucket([]byte(namespace))
 	if bucket == nil {
 		return nil
 	}
@@ -72,7 +75,11 @@ func (s *state) Scan(namespace, prefix, from string, yield func(string, []byte) 
 }
 
 func (s *state) Journal(from, to uint64, yield func(uint64, []byte) bool) error {
-	cursor := s.tx.Bucket(bucketJournal).Cursor()
+	journal := s.tx.Bucket(bucketJournal)
+	if journal == nil {
+		return errNoBucket
+	}
+	cursor := journal.Cursor()
 	if from <= to {
 		key, entry := cursor.Seek(number(from))
 		for ; key != nil && binary.BigEndian.Uint64(key) <= to && yield(binary.BigEndian.Uint64(key), entry); key, entry = cursor.Next() {
@@ -118,7 +125,11 @@ func apply(tx *bbolt.Tx, before *state, w *backend.Writer) (uint64, error) {
 		return before.revision, err
 	}
 	next := before.revision + 1
-	if err := tx.Bucket(bucketJournal).Put(number(next), entry); err != nil {
+	journal := tx.Bucket(bucketJournal)
+	if journal == nil {
+		return 0, errNoBucket
+	}
+	if err := journal.Put(number(next), entry); err != nil {
 		return 0, err
 	}
 	return next, tx.Bucket(bucketMeta).Put(keyRevision, number(next))

@@ -87,13 +87,14 @@ func (p *Pools) Reserve(ctx context.Context, account string, why Cause) (Account
 // change runs one change of an account, given whose lease it has or had, and
 // returns what it is afterwards.
 func (p *Pools) change(ctx context.Context, account string, do func(*change, Key) error) (a Account, err error) {
-	var before State
+	var before status
+	defer func() { p.memory.forget(before.lease) }()
 	_, err = p.store.Update(ctx, func(tx store.WriteTx) error {
 		c, err := changing(tx, account, p.config.Now().UTC())
 		if err != nil {
 			return err
 		}
-		before = c.before.state
+		before = c.before
 		l, _, err := getLease(tx, orNone(c.before.lease))
 		if err != nil {
 			return err
@@ -107,7 +108,7 @@ func (p *Pools) change(ctx context.Context, account string, do func(*change, Key
 	if err != nil {
 		return Account{}, err
 	}
-	p.counted(a.Pool, before, a.State)
+	p.counted(a.Pool, before.state, a.State)
 	return a, nil
 }
 

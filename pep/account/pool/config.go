@@ -74,6 +74,10 @@ type Config struct {
 	Quarantine      time.Duration // until a released account may be given away
 	Keep            time.Duration // of history
 
+	// Alone says that no other process, and no other Pools, changes the store,
+	// as with a bolt file: leases read lately are then kept in memory.
+	Alone bool
+
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // time.Now if nil
 }

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,11 +65,21 @@ func (k Key) normal(secondary bool) Key {
 	if !secondary {
 		k.Groups = nil
 	}
-	if len(k.Groups) > 0 {
+	if !isSet(k.Groups, k.Group) {
 		k.Groups = slices.Compact(slices.Sorted(slices.Values(k.Groups)))
 		k.Groups = slices.DeleteFunc(k.Groups, func(g string) bool { return g == k.Group })
 	}
 	return k
+}
+
+// isSet reports whether groups are in order, each once, and without the primary.
+func isSet(groups []string, primary string) bool {
+	for i, g := range groups {
+		if g == primary || i > 0 && groups[i-1] >= g {
+			return false
+		}
+	}
+	return true
 }
 
 // check refuses what could be taken for another key.
@@ -102,9 +113,10 @@ func (k Key) ofIdentity() string {
 
 // record is the key of the lease in the store.
 func (k Key) record() string {
-	var text []byte
-	for _, g := range append([]string{k.Group}, k.Groups...) {
-		text = fmt.Appendf(text, "%d %s", len(g), g)
+	text := binary.AppendUvarint(make([]byte, 0, 128), uint64(len(k.Group)))
+	text = append(text, k.Group...)
+	for _, g := range k.Groups {
+		text = append(binary.AppendUvarint(text, uint64(len(g))), g...)
 	}
 	sum := sha256.Sum256(text)
 	return k.ofIdentity() + string(sum[:])

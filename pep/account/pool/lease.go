@@ -23,9 +23,10 @@ var errSameUID = errors.New("an account with the same uid is in somebody's hands
 // must have verified the identity, or trust a peer that may map (DECISIONS 23).
 func (p *Pools) Lease(ctx context.Context, k Key, why Cause) (Lease, error) {
 	k = k.normal(p.config.SecondaryGroups)
-	l, err := p.look(ctx, k)
+	record := k.record()
+	l, err := p.look(ctx, k, record)
 	if err == nil {
-		p.touch(k.record(), l.Used)
+		p.touch(record, l.Used)
 		return p.usable(ctx, l)
 	}
 	if !errors.Is(err, ErrNoLease) {
@@ -58,7 +59,8 @@ func (p *Pools) Lease(ctx context.Context, k Key, why Cause) (Lease, error) {
 // Look returns the lease of a key, ErrNoLease if there is none. It changes
 // nothing, and is not a use of the account.
 func (p *Pools) Look(ctx context.Context, k Key) (Lease, error) {
-	l, err := p.look(ctx, k.normal(p.config.SecondaryGroups))
+	k = k.normal(p.config.SecondaryGroups)
+	l, err := p.look(ctx, k, k.record())
 	if err != nil {
 		return Lease{}, err
 	}
@@ -67,14 +69,14 @@ func (p *Pools) Look(ctx context.Context, k Key) (Lease, error) {
 
 // look reads the lease of a normal key. With ErrNoLease comes the lease that
 // ended as idle, if its holder may come back for it.
-func (p *Pools) look(ctx context.Context, k Key) (Lease, error) {
+func (p *Pools) look(ctx context.Context, k Key, record string) (Lease, error) {
 	if err := k.check(); err != nil {
 		return Lease{}, err
 	}
 	if !p.Has(k.Pool) {
 		return Lease{}, fmt.Errorf("%w: %q", ErrNoPool, k.Pool)
 	}
-	l, err := p.find(ctx, k.record())
+	l, err := p.find(ctx, record)
 	switch {
 	case err != nil:
 		return Lease{}, fmt.Errorf("%s: %w", k, err)
@@ -87,11 +89,18 @@ func (p *Pools) look(ctx context.Context, k Key) (Lease, error) {
 }
 
 // find reads a lease; the zero Lease is none.
-func (p *Pools) find(ctx context.Context, record string) (l Lease, err error) {
-	err = p.store.View(ctx, func(tx store.ReadTx) (err error) {
-		l, _, err = getLease(tx, record)
+func (p *Pools) find(ctx context.Context, record string) (Lease, error) {
+	l, ok, at := p.memory.recall(record)
+	if ok {
+		return l, nil
+	}
+	err := p.store.View(ctx, func(tx store.ReadTx) (err error) {
+		l, ok, err = getLease(tx, record)
 		return err
 	})
+	if err == nil && ok {
+		p.memory.remember(record, l, at)
+	}
 	return l, err
 }
 
@@ -118,6 +127,7 @@ func (p *Pools) usable(ctx context.Context, l Lease) (Lease, error) {
 // key meanwhile.
 func (p *Pools) grant(ctx context.Context, k Key, local authz.Account, why Cause) (l Lease, err error) {
 	record := k.record()
+	defer p.memory.forget(record)
 	_, err = p.store.Update(ctx, func(tx store.WriteTx) error {
 		now := p.config.Now().UTC()
 		found, ok, err := getLease(tx, record)
@@ -177,6 +187,7 @@ func (p *Pools) give(tx store.WriteTx, k Key, record string, local authz.Account
 // still is in quarantine.
 func (p *Pools) comeBack(ctx context.Context, k Key, why Cause) (l Lease, err error) {
 	record := k.record()
+	defer p.memory.forget(record)
 	_, err = p.store.Update(ctx, func(tx store.WriteTx) error {
 		var ok bool
 		if l, ok, err = getLease(tx, record); err != nil {

@@ -36,7 +36,7 @@ func newMachine(t *rapid.T) *machine {
 		s: newSetting(poolSize), held: map[string]string{}, state: map[string]State{}, until: map[string]time.Time{},
 		idle: map[string]string{}, used: map[string]time.Time{}, owner: map[string]string{},
 	}
-	m.s.config.MostPerIdentity = mostEach
+	m.s.config.MostPerIdentity, m.s.config.Alone = mostEach, rapid.Bool().Draw(t, "alone")
 	m.p = m.s.open(t)
 	for _, name := range []string{"ann", "bob", "eve"} {
 		m.ids = append(m.ids, person(t, name))

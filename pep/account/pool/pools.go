@@ -16,6 +16,7 @@ type Pools struct {
 	store  store.Store
 	config Config
 	giving map[string]*giving
+	memory *memory
 
 	mu      sync.Mutex
 	touched map[string]time.Time // uses to be written, by record key
@@ -41,7 +42,7 @@ func Open(ctx context.Context, s store.Store, c Config) (*Pools, error) {
 		return nil, err
 	}
 	p := &Pools{
-		Roster: roster, store: s, config: c, giving: map[string]*giving{},
+		Roster: roster, store: s, config: c, giving: map[string]*giving{}, memory: newMemory(c.Alone),
 		touched: map[string]time.Time{}, counts: map[string]Count{},
 	}
 	for name := range roster.members {

@@ -3,6 +3,7 @@ package pool
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -36,11 +37,12 @@ func (e *encoder) time(t time.Time) {
 	if !t.IsZero() {
 		n = t.UnixNano()
 	}
-	*e = binary.AppendVarint(*e, n)
+	e.number(uint64(n))
 }
 
+// decoder hands out parts of one string: a record is copied once.
 type decoder struct {
-	data []byte
+	data string
 	bad  bool
 }
 
@@ -48,26 +50,39 @@ func newDecoder(data []byte) *decoder {
 	if len(data) == 0 || data[0] != recordVersion {
 		return &decoder{bad: true}
 	}
-	return &decoder{data: data[1:]}
+	return &decoder{data: string(data[1:])}
 }
 
 func (d *decoder) number() uint64 {
-	n, size := binary.Uvarint(d.data)
-	if size <= 0 {
-		d.data, d.bad = nil, true
+	var n uint64
+	for i := 0; i < len(d.data) && i < binary.MaxVarintLen64; i++ {
+		c := d.data[i]
+		n |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			d.data = d.data[i+1:]
+			return n
+		}
+	}
+	d.data, d.bad = "", true
+	return 0
+}
+
+func (d *decoder) uid() uint32 {
+	n := d.number()
+	if n > math.MaxUint32 {
+		d.data, d.bad = "", true
 		return 0
 	}
-	d.data = d.data[size:]
-	return n
+	return uint32(n)
 }
 
 func (d *decoder) text() string {
 	n := d.number()
 	if n > uint64(len(d.data)) {
-		d.data, d.bad = nil, true
+		d.data, d.bad = "", true
 		return ""
 	}
-	s := string(d.data[:n])
+	s := d.data[:n]
 	d.data = d.data[n:]
 	return s
 }
@@ -75,10 +90,13 @@ func (d *decoder) text() string {
 func (d *decoder) texts() []string {
 	n := d.number()
 	if n > uint64(len(d.data)) {
-		d.data, d.bad = nil, true
+		d.data, d.bad = "", true
 		return nil
 	}
-	var all []string
+	if n == 0 {
+		return nil
+	}
+	all := make([]string, 0, min(n, 64))
 	for range n {
 		all = append(all, d.text())
 	}
@@ -86,16 +104,11 @@ func (d *decoder) texts() []string {
 }
 
 func (d *decoder) time() time.Time {
-	n, size := binary.Varint(d.data)
-	if size <= 0 {
-		d.data, d.bad = nil, true
-		return time.Time{}
-	}
-	d.data = d.data[size:]
+	n := d.number()
 	if n == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, n).UTC()
+	return time.Unix(0, int64(n)).UTC()
 }
 
 // end returns an error unless all was read, and nothing is left over.
@@ -136,7 +149,7 @@ func (l *Lease) encode() []byte {
 
 func decodeLease(data []byte) (Lease, error) {
 	d := newDecoder(data)
-	l := Lease{Key: d.key(), Account: d.text(), UID: uint32(d.number()), Granted: d.time(), Used: d.time(), Ended: d.time()}
+	l := Lease{Key: d.key(), Account: d.text(), UID: d.uid(), Granted: d.time(), Used: d.time(), Ended: d.time()}
 	return l, d.end()
 }
 
@@ -165,7 +178,7 @@ func (s *status) encode() []byte {
 
 func decodeStatus(data []byte) (status, error) {
 	d := newDecoder(data)
-	s := status{pool: d.text(), state: State(d.text()), since: d.time(), until: d.time(), uid: uint32(d.number()), lease: d.text(), free: d.text()}
+	s := status{pool: d.text(), state: State(d.text()), since: d.time(), until: d.time(), uid: d.uid(), lease: d.text(), free: d.text()}
 	return s, d.end()
 }
 

@@ -36,7 +36,9 @@ func (p *Pools) flush(ctx context.Context) error {
 	due := maps.Clone(p.touched)
 	p.mu.Unlock()
 	for records := range slices.Chunk(slices.Sorted(maps.Keys(due)), batch) {
-		if _, err := p.store.Update(ctx, func(tx store.WriteTx) error { return writeUses(tx, records, due) }); err != nil {
+		_, err := p.store.Update(ctx, func(tx store.WriteTx) error { return writeUses(tx, records, due) })
+		p.memory.forget(records...)
+		if err != nil {
 			return err
 		}
 		p.written(records, due)

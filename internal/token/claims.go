@@ -37,6 +37,23 @@ type Claims struct {
 
 	// Limited is set if the scopes limit the token to what they name.
 	Limited bool
+
+	bearer *bearer
+}
+
+// bearer is the text of a token, behind a pointer so that printing the claims
+// does not print it.
+type bearer struct{ text string }
+
+// Text returns the text of a verified token, for passing it on to a service that
+// will verify it again; false if the credential is none. ⚿ Whoever has it is the
+// user: it belongs in no log, no error and no record.
+func Text(c *authz.Credential) (string, bool) {
+	claims, ok := ClaimsOf(c)
+	if !ok || claims.bearer == nil || c.Verdict() != nil {
+		return "", false
+	}
+	return claims.bearer.text, true
 }
 
 // ClaimsOf returns the Claims of a credential that this package made.

@@ -3,6 +3,7 @@ package token_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -524,4 +525,25 @@ func TestKeysFromFile(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	_, err = token.New(r.options(r.config))
 	require.ErrorContains(t, err, path, "no start without its keys")
+}
+
+// ⚿ The text of a token is for passing on, and for nothing else: neither printing
+// nor marshalling shows it.
+func TestText(t *testing.T) {
+	r := newRig(t)
+	good := r.token(nil)
+	c := r.verify(good)
+	text, ok := token.Text(c)
+	require.True(t, ok)
+	require.Equal(t, good, text)
+	claims, _ := token.ClaimsOf(c)
+	data, err := json.Marshal(claims)
+	require.NoError(t, err)
+	for _, shown := range []string{fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", claims), fmt.Sprintf("%+v", *claims), string(data)} {
+		require.NotContains(t, shown, strings.Split(good, ".")[2])
+	}
+	_, ok = token.Text(r.verify(good + "x"))
+	require.False(t, ok, "a refused token is not passed on")
+	_, ok = token.Text(nil)
+	require.False(t, ok)
 }

@@ -160,6 +160,7 @@ func (v *Verifier) Verify(text string) *authz.Credential {
 		if err != nil {
 			return refused(digest, claims, err)
 		}
+		claims.bearer = &bearer{text}
 		t = v.cache.add(&verified{digest, claims, source, k})
 	}
 	return &authz.Credential{Digest: digest, Subject: t.claims.Name(), Value: t.claims, Err: t.use(), Judge: t.judge}

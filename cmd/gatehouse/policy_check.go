@@ -23,11 +23,14 @@ func newPolicyCheck() *cobra.Command {
     attributes and functions, regular expressions that RE2 cannot run or that
     would mean something else, circular references;
   - warnings, for what is allowed and surely a mistake: a rule or policy that
-    never applies because an earlier one always decides first, a reference to a
-    policy that is in none of the files, an attribute that nobody sends.
+    never applies because an earlier one always decides first, or because it
+    excludes what it asks for; one that adds nothing to an earlier one; a
+    reference to a policy that is in none of the files; an attribute that nobody
+    sends.
 
-A rule is reported only if that is certain: the earlier rule asks for the same
-or less of the same attributes ("go doc ./policies/lint" has the criterion).
+A rule is reported only if that is certain: no answer would change without it,
+whatever the request ("go doc ./policies/lint" has the criterion). The line of
+the other rule is in the message, and as "by" in the JSON.
 
 Exit code 0 without findings, 1 with warnings, 2 with errors.`,
 		Example: `  gatehouse policy check site.spl
@@ -75,7 +78,9 @@ func examinePolicies(names []string) ([]*policyFile, findings) {
 			found = append(found, warn(f.Position, f.Message, f.Hint))
 		}
 		for _, f := range lint.Idle(snapshot.Root) {
-			found = append(found, warn(f.Position, f.Message, f.Hint))
+			idle := warn(f.Position, f.Message, f.Hint)
+			idle.By = f.By.String()
+			found = append(found, idle)
 		}
 		for _, f := range files {
 			for _, n := range f.nodes {

@@ -22,6 +22,7 @@ type finding struct {
 	Message  string `json:"message"`
 	Hint     string `json:"hint,omitempty"`
 	Source   string `json:"source,omitempty"` // the line it is about
+	By       string `json:"by,omitempty"`     // where the other item stands: file:line:column
 }
 
 const (
@@ -46,7 +47,7 @@ func findingsOf(err error) []finding {
 		return all
 	}
 	if e := (*spl.Error)(nil); errors.As(err, &e) {
-		return []finding{{e.Position.File, e.Position.Line, e.Position.Column, severe, e.Message, e.Hint, e.Source}}
+		return []finding{{File: e.Position.File, Line: e.Position.Line, Column: e.Position.Column, Severity: severe, Message: e.Message, Hint: e.Hint, Source: e.Source}}
 	}
 	if m := placed.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[2])

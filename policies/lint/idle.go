@@ -12,7 +12,8 @@ import (
 type Finding struct {
 	Position policies.Position
 	Message  string
-	Hint     string // what to write instead; "" when nothing comes to mind
+	Hint     string            // what to write instead; "" when nothing comes to mind
+	By       policies.Position // of the other item that the message is about
 }
 
 // around is what is known where an item is evaluated: the targets of the
@@ -34,38 +35,40 @@ func idle(n policies.Node, above around) []Finding {
 	case *policies.PolicySet:
 		return idleChildren(n, above.and(n.Target))
 	case *policies.Policy:
-		if firstApplicable(&n.Header) {
-			return idleRules(n, above.and(n.Target))
-		}
+		return idleRules(n, above.and(n.Target))
 	}
 	return nil
 }
 
-func firstApplicable(h *policies.Header) bool {
-	return strings.HasSuffix(string(h.Combining), ":first-applicable")
-}
-
 func idleChildren(s *policies.PolicySet, above around) (found []Finding) {
 	var total []policies.Node
+	by := combiningOf(&s.Header)
 	for child := range s.Children.All() {
-		hidden := false
-		for _, earlier := range total {
-			h, _ := header(earlier)
-			if target, ok := targetOf(child); ok && implied(h.Target, above.and(target), true) {
-				found = append(found, Finding{Position: child.At(), Message: fmt.Sprintf("this %s never applies: %s before it always decides", kind(child), name("the "+kind(earlier), earlier, earlier.At()))})
-				hidden = true
-				break
-			}
-		}
-		if hidden {
+		if earlier := hiding(child, total, above, by); earlier != nil {
+			found = append(found, Finding{Position: child.At(), By: earlier.At(), Message: fmt.Sprintf("this %s never applies: %s before it always decides", kind(child), name("the "+kind(earlier), earlier, earlier.At(), child.At()))})
 			continue
 		}
 		found = append(found, idle(child, above)...)
-		if firstApplicable(&s.Header) && alwaysDenies(child) {
+		if by == firstApplicable && alwaysDenies(child) || by.stops == authz.Deny && surelyDenies(child) {
 			total = append(total, child)
 		}
 	}
 	return found
+}
+
+// hiding returns the one of the earlier children, which always deny, that is
+// asked first whenever the child could be.
+func hiding(child policies.Node, earlier []policies.Node, above around, by combining) policies.Node {
+	if !above.growing() {
+		return nil
+	}
+	for _, e := range earlier {
+		h, _ := header(e)
+		if target, ok := targetOf(child); ok && implied(h.Target, above.and(target), true) && (by == firstApplicable || sureTarget(h.Target)) {
+			return e
+		}
+	}
+	return nil
 }
 
 func header(n policies.Node) (*policies.Header, bool) {
@@ -95,90 +98,17 @@ func kind(n policies.Node) string {
 }
 
 // name calls an item by its id, unless that was made from its place, and says
-// where it is.
-func name(kind string, item policies.Item, at policies.Position) string {
+// where it is: in which file, if not in that of the place it is named at.
+func name(kind string, item policies.Item, at, from policies.Position) string {
 	_, id := item.Where()
 	if id != "" && (at.File == "" || !strings.HasPrefix(id, at.File+":")) {
 		kind = fmt.Sprintf("%s %q", kind, id)
 	}
-	if at.Line == 0 {
+	switch {
+	case at.Line == 0:
 		return kind
+	case at.File != from.File:
+		return fmt.Sprintf("%s (%s, line %d)", kind, at.File, at.Line)
 	}
 	return fmt.Sprintf("%s (line %d)", kind, at.Line)
-}
-
-// alwaysDenies tells whether a node whose target holds is never NotApplicable,
-// whatever the request.
-func alwaysDenies(n policies.Node) bool {
-	h, ok := header(n)
-	switch {
-	case !ok:
-		return false
-	case strings.HasSuffix(string(h.Combining), ":deny-unless-permit"):
-		return true
-	case !firstApplicable(h):
-		return false
-	}
-	switch n := n.(type) {
-	case *policies.Policy:
-		for r := range n.Rules.All() {
-			if r.Effect == authz.Deny && unconditional(r) {
-				return true
-			}
-		}
-	case *policies.PolicySet:
-		for child := range n.Children.All() {
-			if c, ok := header(child); ok && c.Target == nil && alwaysDenies(child) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func unconditional(r *policies.Rule) bool {
-	return r.Target == nil && r.Condition == nil && r.From.IsZero() && r.Until.IsZero()
-}
-
-// Each rule is held against so many earlier ones that a list takes seconds at
-// most: in a list of a million only the first few are seen to hide others.
-const (
-	mostCompared  = 2000
-	leastCompared = 50
-	comparisons   = 20_000_000
-)
-
-func idleRules(p *policies.Policy, above around) (found []Finding) {
-	var earlier []*policies.Rule
-	most := min(max(comparisons/max(p.Rules.Len(), 1), leastCompared), mostCompared)
-	for r := range p.Rules.All() {
-		if by := hiddenBy(r, earlier, above); by != nil {
-			found = append(found, Finding{Position: r.Position, Message: fmt.Sprintf("this rule never applies: %s before it always decides", name("the rule", by, by.Position))})
-		} else if len(earlier) < most {
-			earlier = append(earlier, r)
-		}
-	}
-	return found
-}
-
-func hiddenBy(r *policies.Rule, earlier []*policies.Rule, above around) *policies.Rule {
-	facts := above.and(r.Target)
-	for _, e := range earlier {
-		mixed := e.Effect != r.Effect
-		switch {
-		case mixed && e.Effect == authz.Permit && (len(above) > 0 || e.Target != nil || e.Condition != nil):
-		case e.Condition != nil && (mixed || !sameExpression(e.Condition, r.Condition)):
-		case !covers(e, r):
-		case implied(e.Target, facts, mixed):
-			return e
-		}
-	}
-	return nil
-}
-
-// covers tells whether the time of e contains that of r.
-func covers(e, r *policies.Rule) bool {
-	from := e.From.IsZero() || !r.From.IsZero() && !r.From.Before(e.From)
-	until := e.Until.IsZero() || !r.Until.IsZero() && !e.Until.Before(r.Until)
-	return from && until
 }

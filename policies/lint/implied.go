@@ -80,7 +80,10 @@ func weaker(m, g policies.Match) bool {
 		d, ok := g.Value.Data().(authz.DN)
 		return ok && authz.BanKey(m.Value.Text()) == d.BanKey()
 	}
-	return readings[[2]string{m.Function, g.Function}] && m.Value.Text() == g.Value.Text()
+	if readings[[2]string{m.Function, g.Function}] && m.Value.Text() == g.Value.Text() {
+		return true
+	}
+	return contains(m, g)
 }
 
 // looser compares the literals of two bounds. The literal comes first: what

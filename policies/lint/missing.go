@@ -54,9 +54,9 @@ func unresolved(r *policies.Reference, library []policies.Node) (Finding, bool) 
 		kind = "policy set"
 	}
 	if len(versions) > 0 {
-		return Finding{r.Position, fmt.Sprintf("no version of the %s %q is one that this refers to", kind, r.ID), "there is " + strings.Join(versions, ", ")}, true
+		return Finding{Position: r.Position, Message: fmt.Sprintf("no version of the %s %q is one that this refers to", kind, r.ID), Hint: "there is " + strings.Join(versions, ", ")}, true
 	}
-	return Finding{r.Position, fmt.Sprintf("no %s %q in the files given", kind, r.ID), spl.Suggest(r.ID, ids)}, true
+	return Finding{Position: r.Position, Message: fmt.Sprintf("no %s %q in the files given", kind, r.ID), Hint: spl.Suggest(r.ID, ids)}, true
 }
 
 // fits matches a version with the patterns of a reference (XACML 3.0 core,

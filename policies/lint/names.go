@@ -48,12 +48,12 @@ func (v *names) expression(e policies.Expression) {
 	row, known := v.known[d.ID]
 	switch {
 	case !known && v.spaces[space] != nil:
-		v.found = append(v.found, Finding{d.Position, fmt.Sprintf("unknown attribute %q", d.ID), spl.Suggest(short, v.spaces[space])})
+		v.found = append(v.found, Finding{Position: d.Position, Message: fmt.Sprintf("unknown attribute %q", d.ID), Hint: spl.Suggest(short, v.spaces[space])})
 	case !known || v.spaces[space] == nil: // those of XACML itself come as a site likes
 	case d.Category != row.Category:
-		v.found = append(v.found, Finding{d.Position, fmt.Sprintf("attribute %q comes in another category", d.ID), fmt.Sprintf("did you mean %q?", row.Category)})
+		v.found = append(v.found, Finding{Position: d.Position, Message: fmt.Sprintf("attribute %q comes in another category", d.ID), Hint: fmt.Sprintf("did you mean %q?", row.Category)})
 	case d.Type != "" && d.Type != row.Type && row.Type != authz.FQANType:
-		v.found = append(v.found, Finding{d.Position, fmt.Sprintf("attribute %q comes with another data type than %s", d.ID, d.Type.Name()), fmt.Sprintf("did you mean %q?", row.Type)})
+		v.found = append(v.found, Finding{Position: d.Position, Message: fmt.Sprintf("attribute %q comes with another data type than %s", d.ID, d.Type.Name()), Hint: fmt.Sprintf("did you mean %q?", row.Type)})
 	}
 }
 

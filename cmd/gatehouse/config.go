@@ -72,6 +72,9 @@ type PAPConfig struct {
 	// there are any. They are not those of jobs: whoever is handed a token to run
 	// a job with must not administer with it.
 	TokenAudiences []string `yaml:"token-audiences"`
+	// LargeChange is the share, in per cent, of the people seen lately for whom a
+	// change may change the answer without being forced (DECISIONS 20).
+	LargeChange int `yaml:"large-change"`
 	// Policies are SPL files to load into an empty store.
 	Policies []conf.Path `yaml:"policies"`
 }
@@ -172,6 +175,9 @@ func (c *Config) complete() {
 	if p := c.PAP; p != nil {
 		set(&p.Listen, ":8150")
 		set(&p.Socket, conf.Path(filepath.Join(data, "pap.sock")))
+		if p.LargeChange == 0 {
+			p.LargeChange = 25
+		}
 	}
 	if p := c.PDP; p != nil {
 		set(&p.MaxStale, conf.Duration(4*time.Hour))
@@ -225,6 +231,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("a container and a signer in one process: the container must not hold the key; run the signer with a configuration and a user of its own")
 	case c.Container != nil && c.PDP == nil:
 		return fmt.Errorf("the container needs a pdp section: it decides in this process")
+	case c.PAP != nil && (c.PAP.LargeChange < 0 || c.PAP.LargeChange > 100):
+		return fmt.Errorf("pap.large-change is %d: want a share from 1 to 100 per cent", c.PAP.LargeChange)
 	case c.PDP != nil && c.PAP == nil && len(c.PDP.Follow) == 0:
 		return fmt.Errorf("the pdp has no PAP to follow: set pdp.follow or add a section pap")
 	}

@@ -139,7 +139,7 @@ func (s *site) buildEnforcer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.witness = &witness{Decider: s.engine, now: s.now}
+	s.witness = &witness{Decider: s.engine, now: s.now, seen: s.seen}
 	s.enforcer = &pep.Enforcer{
 		Process: "container", Enrichers: append(enrichers, external...), Decider: s.witness,
 		Fulfillers: obligations(accounts), Recorder: s.recorder, Describe: pip.Describe, Clock: s.now,

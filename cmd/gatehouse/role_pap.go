@@ -30,8 +30,9 @@ func (s *site) buildPAP(ctx context.Context) error {
 	}
 	s.engine = s.newEngine()
 	s.admins = s.newEngine()
+	s.seen = &seen{}
 	service, err := pap.Open(ctx, pap.Options{
-		Store: s.store, Check: s.engine.Check, CheckAdmin: s.admins.Check, Clock: s.now, Log: s.log,
+		Store: s.store, Check: s.engine.Check, Weigh: s.weighUpdate, CheckAdmin: s.admins.Check, Clock: s.now, Log: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("pap: %w", err)

@@ -53,6 +53,7 @@ type site struct {
 
 	pap      *pap.Service
 	admins   *pdp.Engine
+	seen     *seen                                       // who was here lately
 	caller   func(*http.Request) (*authz.Request, error) // who is at the PAP's door
 	engine   *pdp.Engine
 	follower *api.Follower // of a PAP elsewhere

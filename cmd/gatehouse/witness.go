@@ -22,7 +22,8 @@ const witnessed = 1024
 // credentials or documents.
 type witness struct {
 	authz.Decider
-	now func() time.Time
+	now  func() time.Time
+	seen *seen // who was here lately; nil where there is no PAP
 
 	mu   sync.Mutex
 	last []testimony // a ring; next is the oldest
@@ -41,6 +42,7 @@ func (w *witness) Decide(ctx context.Context, r *authz.Request) (authz.Response,
 	if err == nil && r.ID != "" {
 		kept := authz.Request{ID: r.ID, Peer: r.Peer, Attributes: slices.Clone(r.Attributes)}
 		w.keep(testimony{w.now(), kept, response})
+		w.seen.note(kept)
 	}
 	return response, err
 }

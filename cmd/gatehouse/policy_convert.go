@@ -45,7 +45,7 @@ What XACML has no place for is lost only if you say so:
   --drop private       "private" actions become like others
   --as-of TIME         rules that do not hold then are left out, the others lose
                        their "from" and "until" (otherwise these are compared
-                       with current-dateTime)
+                       with current-dateTime, and read back from there)
 
 Exit code 0, or 2 if anything was refused; then nothing is written.`,
 		Example: `  gatehouse policy convert --to xacml-3.0 site.spl > site.xml

@@ -3,6 +3,7 @@ package xacml
 import (
 	"regexp/syntax"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -10,7 +11,8 @@ import (
 )
 
 // Adopt returns the tree with functions of package profile where a target has
-// standard ones that mean exactly the same: the way back from what [Exact]
+// standard ones that mean exactly the same, and with times from and until in
+// place of the matches that [Write] makes of them: the way back from what [Exact]
 // writes. It is for writers of languages that know only those.
 func Adopt(n policies.Node) policies.Node {
 	switch n := n.(type) {
@@ -30,6 +32,7 @@ func Adopt(n policies.Node) policies.Node {
 		for r := range n.Rules.All() {
 			rule := *r
 			rule.Target = adoptTarget(r.Target)
+			adoptWindow(&rule)
 			rules = append(rules, &rule)
 		}
 		next.Rules = policies.NewList(rules...)
@@ -114,4 +117,60 @@ func alike(pattern string) bool {
 		}
 	}
 	return !class
+}
+
+// adoptWindow takes out of a target what [Write] puts in for a rule's time, if
+// that leaves a time at all.
+func adoptWindow(r *policies.Rule) {
+	if r.Target == nil {
+		return
+	}
+	from, until := r.From, r.Until
+	var rest []policies.AnyOf
+	for _, a := range r.Target.AnyOf {
+		if len(a.AllOf) == 1 { // what is one of several choices is no bound
+			kept := policies.AllOf{}
+			for _, m := range a.AllOf[0].Matches {
+				at, first, ok := windowMatch(m)
+				switch {
+				case !ok:
+					kept.Matches = append(kept.Matches, m)
+				case first && at.After(from):
+					from = at
+				case !first && (until.IsZero() || at.Before(until)):
+					until = at
+				}
+			}
+			if len(kept.Matches) == 0 {
+				continue
+			}
+			a = policies.AnyOf{AllOf: []policies.AllOf{kept}}
+		}
+		rest = append(rest, a)
+	}
+	if !until.IsZero() && !from.Before(until) {
+		return
+	}
+	target := *r.Target
+	r.From, r.Until, r.Target, target.AnyOf = from, until, &target, rest
+	if len(rest) == 0 {
+		r.Target = nil
+	}
+}
+
+// windowMatch returns the time of a match as window makes them, and whether it
+// is the first one at which the rule holds rather than the first after.
+func windowMatch(m policies.Match) (at time.Time, first, ok bool) {
+	d, isName := m.Attribute.(*policies.Designator)
+	if !isName || d.Category != authz.Environment || d.ID != currentDateTime || d.Type != authz.DateTime || d.Issuer != "" || !d.MustBePresent || m.Value.Type() != authz.DateTime {
+		return at, false, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Value.Text()) // one without a zone is none of ours
+	switch {
+	case err != nil || at.IsZero():
+		return at, false, false
+	case m.Function == one0+"dateTime-less-than-or-equal":
+		return at, true, true
+	}
+	return at, false, m.Function == one0+"dateTime-greater-than"
 }

@@ -208,12 +208,13 @@ func TestSPLThroughXACMLAnswersTheSame(t *testing.T) {
 	require.Positive(t, accepted, "the generator makes policies that XACML says exactly")
 }
 
-// Written back, a policy without time conditions is the policy it was.
+// Written back, a policy is the policy it was, its times too.
 func TestSPLThroughXACMLAndBack(t *testing.T) {
 	table, err := spl.NewTable()
 	require.NoError(t, err)
+	timed := 0
 	rapid.Check(t, func(t *rapid.T) {
-		text := regexp.MustCompile(`(?m)^(from|until) .*$`).ReplaceAllString(policyText(t), "")
+		text := policyText(t)
 		from := site(t, text)
 		document, err := xacml.Write(from, xacml.Options{Functions: xacml.Own})
 		require.NoError(t, err)
@@ -221,12 +222,31 @@ func TestSPLThroughXACMLAndBack(t *testing.T) {
 		require.NoError(t, err)
 		back, err := spl.Write(xacml.Adopt(read), table)
 		require.NoError(t, err, "%s", document)
-		want, have := engine(t, from), engine(t, site(t, back))
+		again := site(t, back)
+		require.Equal(t, times(from), times(again), "%s\n%s", text, back)
+		timed += strings.Count(back, "from \"") + strings.Count(back, "until \"")
+		want, have := engine(t, from), engine(t, again)
 		for range 8 {
 			r := request(t)
 			require.Equal(t, answer(t, want, r), answer(t, have, r), "%s\n%s", text, back)
 		}
 	})
+	require.Greater(t, timed, 20)
+}
+
+// times lists the effects and windows of all rules.
+func times(n policies.Node) (all []string) {
+	switch n := n.(type) {
+	case *policies.PolicySet:
+		for c := range n.Children.All() {
+			all = append(all, times(c)...)
+		}
+	case *policies.Policy:
+		for r := range n.Rules.All() {
+			all = append(all, fmt.Sprint(r.Effect, r.From.UnixNano(), r.Until.UnixNano()))
+		}
+	}
+	return all
 }
 
 // Exact patterns match in XPath's dialect what they matched in RE2.

@@ -137,12 +137,16 @@ func (s *Service) Bans(ctx context.Context, pap string) ([]change.Ban, error) {
 func named(pap string, b change.Ban) (change.Ban, error) {
 	b.PAP, b.Resource, b.Action = pap, everything(b.Resource), everything(b.Action)
 	names := make([]string, len(b.Names))
+	b.Names = slices.Clone(b.Names)
 	for i, n := range b.Names {
 		key, err := nameKey(n)
 		if err != nil {
 			return b, err
 		}
 		names[i] = n.Attribute + "=" + key
+		if n.Attribute == "ca-key" { // compared as it stands: a spelling must not let the CA in
+			b.Names[i].Value = key
+		}
 	}
 	if err := complete(b); err != nil {
 		return b, err
@@ -178,10 +182,22 @@ func nameKey(n change.Name) (string, error) {
 	switch n.Attribute {
 	case "subject", "subject-issuer":
 		return authz.BanKey(value), nil
+	case "ca-key":
+		return caKey(value)
 	case "oidc-issuer":
 		return strings.TrimRight(strings.Map(lower, value), "/"), nil
 	}
 	return value, nil
+}
+
+// caKey returns the one spelling of the hash of a CA's key.
+func caKey(value string) (string, error) {
+	digits, ok := strings.CutPrefix(strings.Map(lower, value), "sha256:")
+	digits = strings.ReplaceAll(digits, ":", "")
+	if sum, err := hex.DecodeString(digits); !ok || err != nil || len(sum) != sha256.Size {
+		return "", fmt.Errorf("%w: ca-key %q: want sha256: and the SHA-256 of the CA's public key info in hex; pap-admin ban subject-issuer --cert FILE takes it from the certificate", change.ErrInvalid, value)
+	}
+	return "sha256:" + digits, nil
 }
 
 func lower(r rune) rune {

@@ -15,7 +15,7 @@ import (
 // banOptions are the options of ban and un-ban.
 type banOptions struct {
 	pap, resource, action string
-	file                  string
+	file, cert            string
 	until, reason, ticket string
 	public, private       bool
 	alone                 bool
@@ -28,10 +28,13 @@ func (o *banOptions) flags(cmd *cobra.Command) {
 	f.StringVarP(&o.resource, "resource", "r", "", "only on resources that match this regular expression")
 	f.StringVarP(&o.action, "action", "a", "", "only for actions that match this regular expression")
 	f.StringVarP(&o.file, "file", "f", "", `file with one ban per line, "-" for standard input`)
+	f.StringVar(&o.cert, "cert", "", "with subject-issuer: the certificate of the CA (PEM); its key is banned, whatever its name")
 }
 
 const namesHelp = `
-Names: subject and subject-issuer (distinguished names, in any spelling), vo,
+Names: subject and subject-issuer (distinguished names, in any spelling), ca-key
+(sha256:…, the key of a CA: "subject-issuer --cert FILE" takes it from the
+certificate; it survives a new name, and spares a new key of the same name), vo,
 fqan (also a pattern, "/vo/*"), oidc-issuer, oidc-subject with its oidc-issuer,
 oidc-client-id, token-id, network (an address, or 192.0.2.0/24), account, person.
 
@@ -51,6 +54,7 @@ told otherwise with --only-this.
 		Example: `  pap-admin ban subject "/C=XX/O=Org/CN=Name" --reason "stolen key" --ticket GGUS-4711 --wait
   pap-admin ban oidc-issuer=https://iam.example.org oidc-subject=4f1b --until 30d
   pap-admin ban vo badvo -a ".*/job/submit"
+  pap-admin ban subject-issuer --cert /etc/grid-security/certificates/BadCA.pem
   pap-admin ban --file ban_users.db --reason "site list"
   fetch-bans | pap-admin ban --file -`,
 		Args: between(0, -1),
@@ -92,7 +96,7 @@ or by its id as list-bans shows it. Exit code 2 if there is no such ban.
 func (a *app) bans(args []string, o *banOptions) ([]change.Ban, error) {
 	var bans []change.Ban
 	switch {
-	case o.file != "" && len(args) > 0:
+	case o.file != "" && (len(args) > 0 || o.cert != ""):
 		return nil, usage("give names or --file, not both")
 	case o.file != "":
 		file, err := a.open(o.file)
@@ -103,6 +107,12 @@ func (a *app) bans(args []string, o *banOptions) ([]change.Ban, error) {
 		if bans, err = readList(o.file, file); err != nil {
 			return nil, unusable(err)
 		}
+	case o.cert != "":
+		names, err := readCA(args, o.cert)
+		if err != nil {
+			return nil, err
+		}
+		bans = []change.Ban{{Names: names}}
 	case len(args) > 0:
 		names, err := readNames(args)
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
@@ -58,6 +59,10 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	if err := grid.WriteTrust(anchors); err != nil {
+		return err
+	}
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: grid.Strong.Cert.Raw})
+	if err := os.WriteFile(filepath.Join(env.WorkDir, "strong-ca.pem"), ca, 0o644); err != nil {
 		return err
 	}
 	for _, name := range []string{"Ada", "Rita"} {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -28,6 +29,9 @@ type Chain struct {
 	IssuerKey string
 	// Issuers are the CAs from the end entity's to the root, once each.
 	Issuers []authz.DN
+	// Keys are the keys of the Issuers, as [trust.KeyOf] writes them, once
+	// each.
+	Keys []string
 	// Limited is set if a proxy is limited.
 	Limited bool
 	// VOMS is what the first valid attribute certificate says; nil if there
@@ -38,6 +42,8 @@ type Chain struct {
 	// Presented holds every name in the chain as presented, subject or
 	// issuer, once each: what bans look at when the chain is refused.
 	Presented []authz.DN
+	// PresentedKeys are the keys of all CA certificates in the chain.
+	PresentedKeys []string
 }
 
 // ChainOf returns the Chain of a credential that this package made.
@@ -65,6 +71,9 @@ func Digest(certs []*x509.Certificate) [sha256.Size]byte {
 func (c *Chain) read() error {
 	known, seen := map[string]authz.DN{}, map[string]bool{}
 	for _, cert := range c.Certificates[:min(len(c.Certificates), proxy.MaxCerts)] {
+		if cert.IsCA {
+			c.PresentedKeys = appendNew(c.PresentedKeys, trust.KeyOf(cert))
+		}
 		for _, raw := range [][]byte{cert.RawSubject, cert.RawIssuer} {
 			if _, ok := known[string(raw)]; ok {
 				continue
@@ -101,14 +110,22 @@ func (c *Chain) vouched(path []*x509.Certificate) {
 		return
 	}
 	key := sha256.Sum256(path[1].RawSubjectPublicKeyInfo)
-	c.IssuerKey, c.Issuers = hex.EncodeToString(key[:]), nil
+	c.IssuerKey, c.Issuers, c.Keys = hex.EncodeToString(key[:]), nil, nil
 	for i, ca := range path[1:] {
+		c.Keys = appendNew(c.Keys, trust.KeyOf(ca))
 		if i == 0 { // it is what the end entity calls its issuer
 			c.Issuers = append(c.Issuers, c.Issuer)
 		} else if d, err := name.Decode(ca.RawSubject); err == nil {
 			c.Issuers = append(c.Issuers, d)
 		}
 	}
+}
+
+func appendNew(all []string, one string) []string {
+	if slices.Contains(all, one) {
+		return all
+	}
+	return append(all, one)
 }
 
 // verdict is the outcome of looking at a chain once, with how long it holds.

@@ -76,6 +76,7 @@ func against(r *authz.Request, chain *gsi.Chain) {
 	for _, id := range nameIDs {
 		present(r, id, values(chain.Presented)...)
 	}
+	present(r, profile.CAKey, texts(append(slices.Clone(chain.Keys), chain.PresentedKeys...)...)...)
 	all := chain.Ignored
 	if g := chain.VOMS; g != nil {
 		granted := gsi.Ignored{VO: g.VO}

@@ -6,26 +6,40 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
-// X509 adds what the request's certificate chain says. It does nothing to a
-// request without one.
-type X509 struct{}
+// X509 adds what the request's certificate chain says.
+type X509 struct {
+	// CAs knows the keys of the CAs here. Where nobody presents the certificate
+	// of a CA, its name stands for all of them, for bans only. May be nil.
+	CAs CAKeys
+}
 
-var _ authz.Enricher = X509{}
+// CAKeys tells the keys of the CAs of a name, which is given by its ban key; a
+// trust.Store does.
+type CAKeys interface {
+	KeysOf(banKey string) []string
+}
+
+var (
+	_ authz.Enricher = X509{}
+	_ CAKeys         = (*trust.Store)(nil)
+)
 
 // Enrich implements authz.Enricher.
-func (X509) Enrich(_ context.Context, r *authz.Request) error {
+func (x X509) Enrich(_ context.Context, r *authz.Request) error {
 	chain, ok := gsi.ChainOf(r.Credential)
-	if !ok {
+	switch {
+	case !ok:
+		x.named(r, nil)
 		return nil
-	}
-	if !stands(r.Credential) {
+	case !stands(r.Credential):
 		presented(r, chain)
+		x.named(r, nil)
 		return nil
-	}
-	if chain.Subject.IsZero() || chain.Issuer.IsZero() {
+	case chain.Subject.IsZero() || chain.Issuer.IsZero():
 		return fmt.Errorf("a verified chain without a name: %s", r.Credential.Subject)
 	}
 	issuers := values(chain.Issuers)
@@ -34,17 +48,53 @@ func (X509) Enrich(_ context.Context, r *authz.Request) error {
 	replace(r, profile.EMISubjectIssuer, issuers...)
 	replace(r, profile.X509Issuer, authz.DNValue(chain.Issuer))
 	replace(r, profile.EMIX509Issuer, authz.DNValue(chain.Issuer))
+	replace(r, profile.CAKey, texts(chain.Keys...)...)
 	replace(r, profile.LimitedProxy, authz.BooleanValue(chain.Limited))
 	membership(r, chain)
+	x.named(r, chain.Issuers)
 	return nil
+}
+
+// named adds, for bans, the keys of the CAs that are merely named: all names of
+// issuers but those of which the chain shows the key.
+func (x X509) named(r *authz.Request, shown []authz.DN) {
+	if x.CAs == nil {
+		return
+	}
+	done := map[string]bool{}
+	for _, d := range shown {
+		done[d.BanKey()] = true
+	}
+	var keys []authz.Value
+	for _, id := range issuerIDs {
+		for _, v := range r.Values(authz.Subject, id) {
+			key := banKey(v)
+			if !done[key] {
+				done[key] = true
+				keys = append(keys, texts(x.CAs.KeysOf(key)...)...)
+			}
+		}
+	}
+	present(r, profile.CAKey, keys...)
+}
+
+func banKey(v authz.Value) string {
+	if d, ok := v.Data().(authz.DN); ok {
+		return d.BanKey()
+	}
+	return authz.BanKey(v.Text())
 }
 
 // stands reports whether a credential may speak for its caller now. Why it may
 // not is the Enforcer's to say, which asks for the verdict itself.
 func stands(c *authz.Credential) bool { return c.Verdict() == nil }
 
-// nameIDs are the attributes that hold names of a chain.
-var nameIDs = []string{profile.SubjectID, profile.SubjectIssuer, profile.X509Issuer, profile.EMISubjectIssuer, profile.EMIX509Issuer}
+// issuerIDs are the attributes that hold names of CAs, nameIDs those of all in
+// a chain.
+var (
+	issuerIDs = []string{profile.SubjectIssuer, profile.X509Issuer, profile.EMISubjectIssuer, profile.EMIX509Issuer}
+	nameIDs   = append([]string{profile.SubjectID}, issuerIDs...)
+)
 
 // presented adds the names of a refused chain, which only count against it,
 // and takes away the standing of everything that was asserted beside it.
@@ -54,6 +104,8 @@ func presented(r *authz.Request, chain *gsi.Chain) {
 		demote(r, authz.Subject, id)
 		present(r, id, all...)
 	}
+	demote(r, authz.Subject, profile.CAKey)
+	present(r, profile.CAKey, texts(chain.PresentedKeys...)...)
 	for _, id := range vomsIDs {
 		demote(r, authz.Subject, id)
 	}

@@ -64,6 +64,7 @@ const (
 	CredentialStrength = own + "attribute/credential-strength"
 	LimitedProxy       = own + "attribute/limited-proxy"
 	TokenID            = own + "attribute/token-id"
+	CAKey              = own + "attribute/ca-key"
 	Network            = own + "attribute/network"
 	Account            = own + "attribute/account"
 	Person             = own + "attribute/person"
@@ -142,6 +143,7 @@ var attributes = []Attribute{
 
 	{"credential-strength", CredentialStrength, authz.Subject, authz.String, FunctionStringEqual, ""},
 	{"limited-proxy", LimitedProxy, authz.Subject, authz.Boolean, FunctionBooleanEqual, ""},
+	{"ca-key", CAKey, authz.Subject, authz.String, FunctionStringEqual, FunctionBanText},
 	{"token-id", TokenID, authz.Subject, authz.String, FunctionStringEqual, FunctionBanText},
 	{"network", Network, authz.Subject, authz.String, FunctionNetwork, FunctionNetwork},
 	{"account", Account, authz.Subject, authz.String, FunctionStringEqual, FunctionBanText},

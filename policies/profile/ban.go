@@ -23,6 +23,7 @@ type Identity struct {
 var identities = []Identity{
 	{"subject", seen(FunctionBanName, SubjectID), ""},
 	{"subject-issuer", seen(FunctionBanName, SubjectIssuer, X509Issuer, EMISubjectIssuer, EMIX509Issuer), ""},
+	{"ca-key", seen(FunctionBanText, CAKey), ""},
 	{"vo", append(seen(FunctionBanText, VO, EMIVO), seen(FunctionBanVO, FQAN, PrimaryFQAN, EMIGroup, EMIPrimaryGroup)...), ""},
 	{"fqan", seen(FunctionBanFQAN, FQAN, PrimaryFQAN), ""},
 	{"oidc-issuer", seen(FunctionBanURI, OIDCIssuer), ""},

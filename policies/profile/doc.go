@@ -25,6 +25,8 @@
 //     verified X.509 credential, absent otherwise.
 //   - network (string): the address the request came from, as netip.Addr
 //     writes it.
+//   - ca-key (string): the keys of the CAs above the caller, which outlive their
+//     names: "sha256:" and the SHA-256 of the public key info in lower-case hex.
 //   - token-id (string): the jti of a token; account, person (string): what the
 //     caller is known as here.
 //

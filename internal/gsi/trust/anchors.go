@@ -2,7 +2,9 @@ package trust
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,6 +24,7 @@ type Anchors struct {
 	roots         *x509.CertPool
 	intermediates *x509.CertPool
 	authorities   map[string]*authority // by subject and key
+	keys          map[string][]string   // by the ban key of the name, see KeysOf
 	count         int
 	troubles      []follow.Trouble
 }
@@ -79,11 +82,28 @@ func (o *Options) assemble(all files) *Anchors {
 		}
 	}
 	a.count = len(a.authorities)
+	a.keys = map[string][]string{}
+	for _, one := range a.authorities {
+		if !one.name.IsZero() {
+			a.keys[one.name.BanKey()] = append(a.keys[one.name.BanKey()], KeyOf(one.cert))
+		}
+	}
 	return a
 }
 
 // Accepts returns what is let in though it is no longer safe.
 func (a *Anchors) Accepts() weak.Switches { return a.accept }
+
+// KeyOf returns what a CA is banned by whatever it calls itself: "sha256:" and
+// the SHA-256 of its public key info in hex.
+func KeyOf(ca *x509.Certificate) string {
+	sum := sha256.Sum256(ca.RawSubjectPublicKeyInfo)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// KeysOf returns the keys of the CAs of that name, given by its ban key: for
+// bans, where nobody presents the certificate.
+func (a *Anchors) KeysOf(banKey string) []string { return a.keys[banKey] }
 
 // Troubles returns the files whose newest content is not in force, by path.
 func (a *Anchors) Troubles() []follow.Trouble { return a.troubles }

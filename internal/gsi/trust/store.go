@@ -79,6 +79,9 @@ func (s *Store) fileErrors() error {
 // Accepts returns what is let in though it is no longer safe.
 func (s *Store) Accepts() weak.Switches { return s.options.Accept }
 
+// KeysOf is that of the authorities in force.
+func (s *Store) KeysOf(banKey string) []string { return s.Current().KeysOf(banKey) }
+
 // Current returns the authorities in force. It never changes and is not nil;
 // a later call returns another after a change.
 func (s *Store) Current() *Anchors { return s.current.Load() }

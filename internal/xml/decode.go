@@ -3,6 +3,7 @@ package xml
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -26,20 +27,14 @@ func (r *Reader) Expect(name Name) (Token, error) {
 }
 
 func (r *Reader) oneOf(t Token, names []Name) error {
-	if t.Kind == Start && len(names) == 0 {
+	if t.Kind == Start && (len(names) == 0 || slices.Contains(names, t.Name)) {
 		return nil
 	}
-	var wanted strings.Builder
+	wanted := make([]string, len(names))
 	for i, name := range names {
-		if t.Kind == Start && t.Name == name {
-			return nil
-		}
-		if i > 0 {
-			wanted.WriteString(" or ")
-		}
-		fmt.Fprintf(&wanted, "<%s>", name)
+		wanted[i] = "<" + name.String() + ">"
 	}
-	return r.Errorf(t.Offset, "%s found, %s wanted", t.describe(), wanted.String())
+	return r.Errorf(t.Offset, "%s found, %s wanted", t.describe(), strings.Join(wanted, " or "))
 }
 
 // significant reads the next token but blank text.
@@ -65,7 +60,7 @@ func (r *Reader) Children() iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		depth := len(r.frames)
 		for t := (Token{}); ; {
-			more, err := r.Child(depth, &t)
+			more, err := r.child(depth, &t)
 			if err != nil {
 				yield(Token{}, err)
 				return
@@ -77,11 +72,25 @@ func (r *Reader) Children() iter.Seq2[Token, error] {
 	}
 }
 
-// Child is a step of Children, for decoders that are called more often than anything else: it copies no tokens.
-// It reads the start tag of the next child into t, which is the zero Token at first and its own result later; more
-// is false once it has read the end tag of the element instead. depth is what Depth said when the start tag of
-// that element had been read.
+// Child is a step of Children, for decoders that are called more often than anything else: it copies no tokens and
+// lays attributes out where those of former children were. It reads the start tag of the next child into t, which
+// is the zero Token at first and its own result later; more is false once it has read the end tag of the element
+// instead. depth is what Depth said when the start tag of that element had been read.
+//
+// The Attrs of the former child, and of every Token and Node from within it, are overwritten. Strings stay good.
 func (r *Reader) Child(depth int, t *Token) (more bool, err error) {
+	if t.Kind != 0 {
+		if err := r.leave(depth + 1); err != nil {
+			return false, err
+		}
+		// In another array than that of the former child nothing is left but what was within it.
+		r.attrs = r.attrs[:min(len(r.attrs), r.frames[depth].attrs)]
+	}
+	return r.child(depth, t)
+}
+
+// child is Child that overwrites nothing.
+func (r *Reader) child(depth int, t *Token) (more bool, err error) {
 	if t.Kind == 0 {
 		err = r.atStart("Child")
 	} else {

@@ -14,7 +14,7 @@ type Reader struct {
 	end      int       // one beyond the last byte
 	frames   []frame   // open elements
 	bindings []Binding // in scope, innermost last
-	attrs    []Attr    // where attributes are laid out, never overwritten
+	attrs    []Attr    // where attributes are laid out; Child alone takes back what it gave
 	buf      []byte    // for text that is not as it stands in the document
 
 	kind    Kind   // of the token given last
@@ -33,6 +33,7 @@ type frame struct {
 	tag    string // the name as written
 	offset int    // of its start tag
 	scope  int    // len(bindings) before its own
+	attrs  int    // where in attrs its own begin
 }
 
 // NewReader starts reading the document data, which is copied once and may be changed afterwards. The name stands

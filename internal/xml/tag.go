@@ -29,6 +29,7 @@ func (r *Reader) startTag(t *Token) error {
 	if f.name.Space, err = r.elementSpace(f); err != nil {
 		return err
 	}
+	f.attrs = first
 	r.opened = r.attrs[first:len(r.attrs):len(r.attrs)]
 	if err := r.resolveAttrs(r.opened); err != nil {
 		return err
@@ -78,8 +79,7 @@ func (r *Reader) attribute(f *frame, first *int) error {
 	case prefix == "" && local == "xmlns":
 		return r.declare(f, start, "", value)
 	}
-	a := r.layOut(first)
-	a.Name.Local, a.Prefix, a.Value, a.Offset = local, prefix, value, start
+	*r.layOut(first) = Attr{Name: Name{Local: local}, Prefix: prefix, Value: value, Offset: start}
 	return nil
 }
 
@@ -89,7 +89,7 @@ func (r *Reader) layOut(first *int) *Attr {
 	n := len(r.attrs)
 	if n == cap(r.attrs) {
 		mine := r.attrs[*first:]
-		r.attrs = append(make([]Attr, 0, max(32, 2*len(mine))), mine...)
+		r.attrs = append(make([]Attr, 0, max(16, min(2*n, 64), 2*len(mine))), mine...)
 		*first, n = 0, len(mine)
 	}
 	r.attrs = r.attrs[:n+1]

@@ -51,6 +51,7 @@ func (w *Writer) Grow(n int) {
 	w.buf = slices.Grow(w.buf, n)
 	w.elements = slices.Grow(w.elements, 8)
 	w.names = slices.Grow(w.names, 4)
+	w.bindings = slices.Grow(w.bindings, 2)
 }
 
 // Declaration writes the XML declaration. It must come first, if at all.

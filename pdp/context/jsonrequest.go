@@ -26,7 +26,7 @@ func readJSON(name string, data []byte, o Options) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &jsonDecoder{jsonReader: j, options: o, room: newRoom()}
+	d := &jsonDecoder{jsonReader: j, options: o, room: newRoom(), items: make([]jsonItem, 0, 4)}
 	var request *Request
 	err = j.object("the document", func(member []byte) (bool, error) {
 		if string(member) != "Request" {

@@ -3,7 +3,9 @@ package pap
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
+	"weak"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -43,27 +45,73 @@ const behindAtMost = 10_000
 
 func (s *Service) next(ctx context.Context, after authz.Revision, scope source.Scope) (policies.Update, error) {
 	var update policies.Update
-	err := s.newer(ctx, s.confirm, after, func(r *records, follows bool) (err error) {
+	anew := false
+	err := s.newer(ctx, s.confirm, after, func(r *records, follows bool) error {
 		to := revision(r.tx, 0)
+		update, anew = policies.Update{From: after, To: to}, false
 		if to == after {
-			update = policies.Update{From: after, To: after}
 			return nil
 		}
-		if follows {
-			differing, err := r.since(after.Number)
-			if err != nil {
-				return err
-			}
-			if len(differing) <= behindAtMost {
-				update, err = source.Update(r, scope, after, to, differing)
+		if !follows {
+			anew = true
+			return nil
+		}
+		differing, err := r.since(after.Number)
+		if anew = len(differing) > behindAtMost; err != nil || anew {
+			return err
+		}
+		update, err = source.Update(r, scope, after, to, differing)
+		return err
+	})
+	if err != nil || !anew {
+		return update, err
+	}
+	base, err := s.base(ctx, scope)
+	if err != nil {
+		return policies.Update{}, err
+	}
+	return policies.Update{From: after, To: base.Revision, Base: base}, nil
+}
+
+// bases remembers the bans of the last base, as long as somebody has it.
+type bases struct {
+	mu   sync.Mutex
+	at   authz.Revision
+	bans weak.Pointer[policies.Policy]
+}
+
+// base makes all policies of a scope. Those who ask at one revision get the same
+// bans, as the two engines of a service do when it starts: a million are read
+// once, and are in memory once.
+func (s *Service) base(ctx context.Context, scope source.Scope) (*policies.Snapshot, error) {
+	s.bases.mu.Lock()
+	defer s.bases.mu.Unlock()
+	var base *policies.Snapshot
+	err := s.read(ctx, func(r *records) (err error) {
+		at := revision(r.tx, 0)
+		bans, known := s.bases.known(at)
+		if !known {
+			if bans, err = source.Bans(r); err != nil {
 				return err
 			}
 		}
-		base, err := source.Snapshot(r, scope, to)
-		update = policies.Update{From: after, To: to, Base: base}
+		base, err = source.Around(bans, r, scope, at)
 		return err
 	})
-	return update, err
+	if err != nil {
+		return nil, err
+	}
+	// Not before: of a transaction that failed some bans may be missing.
+	node, _ := base.Root.Children.Find(policies.BansID)
+	s.bases.at, s.bases.bans = base.Revision, weak.Make(node.(*policies.Policy))
+	return base, nil
+}
+
+func (b *bases) known(at authz.Revision) (policies.List[*policies.Rule], bool) {
+	if p := b.bans.Value(); p != nil && b.at == at {
+		return p.Rules, true
+	}
+	return policies.List[*policies.Rule]{}, false
 }
 
 // since returns what differs from an older revision.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/policies"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
@@ -255,6 +256,93 @@ func TestChangesAreSmallEdits(t *testing.T) {
 	require.Len(t, update.Edits, 1)
 	require.Equal(t, policies.Remove, update.Edits[0].Operation)
 	require.Equal(t, 1, f.bases)
+}
+
+// rows are what a snapshot keeps of its bans, which are in memory once for all
+// who have the same.
+func rows(s *policies.Snapshot) []policies.Item {
+	node, _ := s.Root.Children.Find(policies.BansID)
+	var all []policies.Item
+	for chunk := range node.(*policies.Policy).Rules.Chunks() {
+		all = append(all, chunk...)
+	}
+	return all
+}
+
+// The two engines of one service have the same bans in memory; whoever comes at
+// another revision gets those of that one.
+func TestBasesShareTheirBans(t *testing.T) {
+	s := newSite(t)
+	ok(t)(s.Ban(bg, by("Alice"), "default", dn("/CN=Eve"), dn("/CN=Mallory")))
+	one, err := s.Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	two, err := s.Admin().Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	have := rows(one.Base)
+	require.Len(t, have, 2)
+	for i, it := range rows(two.Base) {
+		require.Same(t, have[i], it)
+	}
+	ok(t)(s.Ban(bg, by("Alice"), "default", dn("/CN=Trudy")))
+	three, err := s.Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	require.Len(t, rows(three.Base), 3)
+	require.Len(t, have, 2)
+}
+
+// ⚿ Bans that could not be read to the end are given to nobody, also not to who
+// asks next.
+func TestBaseOfAFailedReadIsForgotten(t *testing.T) {
+	s := newSite(t)
+	var many []change.Ban
+	for i := range 20_000 { // several batches
+		many = append(many, dn(fmt.Sprintf("/CN=%d", i)))
+	}
+	ok(t)(s.Ban(bg, by("Alice"), "default", many...))
+	for _, looks := range []int{4, 10, 30, 70} {
+		ctx := &failing{Context: bg, looks: looks}
+		_, err := s.Next(ctx, authz.Revision{})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Negative(t, ctx.looks)
+	}
+	u, err := s.Next(bg, authz.Revision{})
+	require.NoError(t, err)
+	require.Len(t, rows(u.Base), len(many))
+}
+
+// failing is a context that is done after it has been looked at so often.
+type failing struct {
+	context.Context
+	looks int
+}
+
+func (f *failing) Err() error {
+	if f.looks--; f.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A record that cannot be read fails the whole, wherever among many it lies.
+func TestOneBadRecordAmongManyFails(t *testing.T) {
+	for _, at := range []int{0, 4095, 4096, 9999} {
+		s := newSite(t)
+		_, err := s.store.Update(bg, func(tx store.WriteTx) error {
+			for i := range 10_000 {
+				value := fmt.Sprintf(`{"id":"%05d","pap":"default","names":[{"attribute":"subject","value":"/CN=%d"}]}`, i, i)
+				if i == at {
+					value = value[1:]
+				}
+				tx.Put("bans", fmt.Sprintf("default/%05d", i), []byte(value))
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		_, err = s.Next(bg, authz.Revision{})
+		require.ErrorContains(t, err, fmt.Sprintf("default/%05d", at))
+		_, err = s.Bans(bg, "default")
+		require.ErrorContains(t, err, fmt.Sprintf("default/%05d", at))
+	}
 }
 
 func TestNextWaits(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	jsontwo "github.com/go-json-experiment/json" // three times as fast to decode
+
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 )
 
@@ -71,7 +73,7 @@ func (r ref) stored(value []byte) (change.Edit, error) {
 	default:
 		e.Person = &change.Person{}
 	}
-	if err := json.Unmarshal(value, record(e)); err != nil {
+	if err := jsontwo.Unmarshal(value, record(e)); err != nil {
 		return e, fmt.Errorf("record %s %q: %w", r.space, r.key, err)
 	}
 	return e, nil

@@ -28,19 +28,13 @@ func (r *records) get(space, key string) (change.Edit, bool) {
 
 func (r *records) decode(at ref, value []byte) (change.Edit, bool) {
 	e, err := at.stored(value)
-	if err != nil && r.err == nil {
-		r.err = err
-	}
+	r.fail(err)
 	return e, err == nil
 }
 
-func (r *records) scan(space, prefix string) iter.Seq[change.Edit] {
-	return func(yield func(change.Edit) bool) {
-		for key, value := range r.tx.Scan(space, prefix, "") {
-			if e, ok := r.decode(ref{space, key}, value); !ok || !yield(e) {
-				return
-			}
-		}
+func (r *records) fail(err error) {
+	if r.err == nil {
+		r.err = err
 	}
 }
 

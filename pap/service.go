@@ -42,6 +42,7 @@ type Service struct {
 	clock   func() time.Time
 	log     *slog.Logger
 	moved   *bell // rung when a follower reports
+	bases   bases
 }
 
 // Open makes a Service and, in an empty store, the PAP "default". The store

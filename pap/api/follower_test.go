@@ -397,6 +397,38 @@ func TestStoppingIsPrompt(t *testing.T) {
 	require.Less(t, time.Since(start), 500*time.Millisecond, "a held feed delays the follower")
 }
 
+// Once a follower has all, the wire carries the edit alone: one ban of many is
+// one record, its lifting a name.
+func TestFeedCarriesEdits(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for i := range 100 {
+		s.ban(i)
+	}
+	pdp := s.as("pdp")
+	whole, err := pdp.Feed(bg, authz.Revision{})
+	require.NoError(t, err)
+	require.True(t, whole.Whole)
+	require.Greater(t, len(whole.Edits), 100)
+
+	banned := s.ban(100)
+	set, err := pdp.Feed(bg, whole.To)
+	require.NoError(t, err)
+	require.False(t, set.Whole)
+	require.Equal(t, [2]authz.Revision{whole.To, banned.Revision}, [2]authz.Revision{set.From, set.To})
+	require.Len(t, set.Edits, 1)
+	require.Equal(t, banned.IDs[0], set.Edits[0].Ban.ID)
+
+	lifted, err := s.service.Unban(bg, change.Request{Author: change.Author{Name: "test"}}, "default", eve(100))
+	require.NoError(t, err)
+	set, err = pdp.Feed(bg, banned.Revision)
+	require.NoError(t, err)
+	require.Len(t, set.Edits, 1)
+	require.True(t, set.Edits[0].Remove)
+	require.Equal(t, lifted.IDs[0], set.Edits[0].Ban.ID)
+	require.Empty(t, set.Edits[0].Ban.Names)
+}
+
 func TestHeldFeedConfirms(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -27,8 +27,11 @@ type banned struct {
 	match  [1]policies.Match
 }
 
-func (m *maker) ban(b change.Ban) (*policies.Rule, error) {
-	whole := &banned{}
+func (m *maker) ban(b change.Ban) (*policies.Rule, error) { return m.banIn(&banned{}, b) }
+
+// banIn makes the rule in the memory given.
+func (m *maker) banIn(whole *banned, b change.Ban) (*policies.Rule, error) {
+	*whole = banned{}
 	rule := &whole.rule
 	*rule = policies.Rule{
 		ID: b.ID, Place: b.PAP, Effect: authz.Deny, Description: b.Reason, Until: b.Until, Ban: true, PAP: b.PAP,

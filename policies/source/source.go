@@ -24,11 +24,10 @@
 package source
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -69,33 +68,51 @@ func (s Scope) covers(alias string) bool { return (alias == change.AdminPAP) == 
 // Snapshot makes all policies of a scope. It returns every error of every unit,
 // joined.
 func Snapshot(r Records, scope Scope, at authz.Revision) (*policies.Snapshot, error) {
+	bans, err := Bans(r)
+	s, wrong := Around(bans, r, scope, at)
+	if err != nil {
+		return nil, errors.Join(err, wrong)
+	}
+	return s, wrong
+}
+
+// Bans makes the rules of all bans in force, which every scope has.
+func Bans(r Records) (policies.List[*policies.Rule], error) {
 	m := newMaker(r)
-	var bans []*policies.Rule
-	var sets []policies.Node
+	var bans policies.Builder[*policies.Rule]
+	room := &banned{}
 	for p := range r.PAPs() {
 		if !p.Enabled || p.Alias == change.AdminPAP {
 			continue
 		}
 		for b := range r.Bans(p.Alias) {
-			rule, err := m.ban(b)
+			rule, err := m.banIn(room, b)
 			m.note(err)
-			bans = append(bans, rule)
-		}
-		if scope == Everyone {
-			sets = append(sets, m.set(p))
+			if bans.Add(rule) { // else its memory serves for the next
+				room = &banned{}
+			}
 		}
 	}
+	return bans.List(), m.err()
+}
+
+// Around makes the policies of a scope around bans that are made already.
+func Around(bans policies.List[*policies.Rule], r Records, scope Scope, at authz.Revision) (*policies.Snapshot, error) {
+	m := newMaker(r)
+	var sets []policies.Node
 	if scope == Admin {
 		sets = append(sets, m.set(change.PAP{Alias: change.AdminPAP, Place: "1"}))
+	} else {
+		for p := range r.PAPs() {
+			if p.Enabled && p.Alias != change.AdminPAP {
+				sets = append(sets, m.set(p))
+			}
+		}
 	}
-	slices.SortFunc(bans, func(a, b *policies.Rule) int {
-		return cmp.Or(strings.Compare(a.Place, b.Place), strings.Compare(a.ID, b.ID))
-	})
-	root := policies.NewRoot(policies.NewList(bans...), sets...)
 	if err := m.err(); err != nil {
 		return nil, err
 	}
-	return &policies.Snapshot{Revision: at, Root: root, Library: m.library}, nil
+	return &policies.Snapshot{Revision: at, Root: policies.NewRoot(bans, sets...), Library: m.library}, nil
 }
 
 // Update makes the update of a scope that the differences amount to, where after are

@@ -22,8 +22,12 @@ func (s *site) directory() (account.Directory, error) {
 	return account.Cache(account.Getent{}, accountLife, s.now), nil
 }
 
-// accounts is the mapping from identities to accounts.
-func (s *site) accounts() (*account.Mapper, error) {
+// accounts is the mapping from identities to accounts: by the files here, or by
+// the mapping service.
+func (s *site) accounts() (accountMapper, error) {
+	if len(s.config.Accounts.Service) > 0 {
+		return s.remoteAccounts()
+	}
 	d, err := s.directory()
 	if err != nil {
 		return nil, err

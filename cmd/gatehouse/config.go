@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/authnprofile"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
+	"github.com/gatehouse-authz/gatehouse/internal/store/etcd"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
@@ -31,7 +33,9 @@ type Config struct {
 	PDP       *PDPConfig         `yaml:"pdp"`
 	Container *ContainerConfig   `yaml:"container"`
 	Signer    *SignerConfig      `yaml:"signer"`
+	Mapping   *MappingConfig     `yaml:"mapping"`
 	Accounts  AccountsConfig     `yaml:"accounts"`
+	Store     StoreConfig        `yaml:"store"`
 	Plugins   []PluginConfig     `yaml:"plugins"`
 	Audit     AuditConfig        `yaml:"audit"`
 
@@ -58,6 +62,11 @@ type TrustConfig struct {
 	// Accept lets in what is no longer safe: draft-proxies, legacy-proxies,
 	// sha1-signatures, md5-signatures, short-keys.
 	Accept []string `yaml:"accept"`
+	// AuthnProfiles is the pattern of the IGTF profiles in Directory, and
+	// VOCAAP the file that says which of them is accepted for whom. Empty:
+	// every one for everybody.
+	AuthnProfiles string    `yaml:"authn-profiles"`
+	VOCAAP        conf.Path `yaml:"vo-ca-ap"`
 }
 
 // PAPConfig runs a policy administration point.
@@ -127,6 +136,9 @@ type AccountsConfig struct {
 	Floor  uint32   `yaml:"floor"` // least uid
 	// File replaces the system's account database.
 	File conf.Path `yaml:"file"`
+	// Service asks mapping services over one store, https://host:8155, instead of
+	// the files here.
+	Service []string `yaml:"service"`
 }
 
 // PluginConfig is one plug-in process: an enricher.
@@ -150,7 +162,7 @@ func defaults() Config {
 	return Config{
 		Data:   "/var/lib/gatehouse",
 		Host:   HostConfig{Certificate: "/etc/grid-security/hostcert.pem", Key: "/etc/grid-security/hostkey.pem"},
-		Trust:  TrustConfig{Directory: "/etc/grid-security/certificates", CRL: "require"},
+		Trust:  TrustConfig{Directory: "/etc/grid-security/certificates", CRL: "require", AuthnProfiles: authnprofile.DefaultPattern},
 		Status: "127.0.0.1:8149",
 		Accounts: AccountsConfig{
 			Floor: 1000,
@@ -190,6 +202,12 @@ func (c *Config) complete() {
 		set(&k.Launcher.Socket, launchSocket)
 		set(&k.Launcher.Signer, signSocket)
 	}
+	if m := c.Mapping; m != nil {
+		set(&m.Listen, ":8155")
+	}
+	if e := c.Store.Etcd; e != nil {
+		set(&e.Prefix, etcd.DefaultPrefix)
+	}
 	if g := c.Signer; g != nil {
 		set(&g.Socket, signSocket)
 		set(&g.Key, conf.Secret(filepath.Join(data, "grant.key")))
@@ -220,13 +238,19 @@ func (t *TrustConfig) Check() error {
 }
 
 // network reports whether a role talks TLS.
-func (c *Config) network() bool { return c.PAP != nil || c.PDP != nil || c.Container != nil }
+func (c *Config) network() bool {
+	return c.PAP != nil || c.PDP != nil || c.Container != nil || c.Mapping != nil || c.Signer != nil && len(c.Accounts.Service) > 0
+}
 
 // Check refuses a configuration in which no role would run.
 func (c *Config) Check() error {
 	switch {
-	case c.PAP == nil && c.PDP == nil && c.Container == nil && c.Signer == nil:
-		return fmt.Errorf("no role: add a section pap, pdp, container or signer")
+	case c.PAP == nil && c.PDP == nil && c.Container == nil && c.Signer == nil && c.Mapping == nil:
+		return fmt.Errorf("no role: add a section pap, pdp, container, mapping or signer")
+	case c.Mapping != nil && len(c.Accounts.Service) > 0:
+		return fmt.Errorf("accounts.service: a mapping service asks no other; give it a map file or pools")
+	case len(c.Accounts.Service) > 0 && (c.Accounts.GridMapfile != "" || c.Accounts.GroupMapfile != "" || len(c.Accounts.Community) > 0):
+		return fmt.Errorf("accounts.service: the mapping service has the map files and communities; leave them out here")
 	case c.Container != nil && c.Signer != nil:
 		return fmt.Errorf("a container and a signer in one process: the container must not hold the key; run the signer with a configuration and a user of its own")
 	case c.Container != nil && c.PDP == nil:

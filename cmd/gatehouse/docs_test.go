@@ -71,6 +71,7 @@ func TestManualNamesEveryKey(t *testing.T) {
 	}
 	c := defaults()
 	c.PAP, c.PDP, c.Container, c.Signer, c.Tokens = &PAPConfig{}, &PDPConfig{}, &ContainerConfig{}, &SignerConfig{}, &TokensConfig{}
+	c.Mapping, c.Store.Etcd = &MappingConfig{}, &EtcdConfig{}
 	c.complete()
 	fields(reflect.ValueOf(c), "", func(key string, field reflect.Value) {
 		require.Contains(t, rows, key)

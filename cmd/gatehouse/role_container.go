@@ -19,7 +19,6 @@ import (
 	"github.com/gatehouse-authz/gatehouse/container/service"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
 	"github.com/gatehouse-authz/gatehouse/pep"
-	"github.com/gatehouse-authz/gatehouse/pep/account"
 	"github.com/gatehouse-authz/gatehouse/pep/obligation"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
@@ -52,7 +51,7 @@ func (s *site) buildContainer(ctx context.Context) error {
 	}
 	files := &sandbox.Launched{Granter: granter, Launcher: launcher}
 	jobs, err := job.New(job.Config{
-		Store: s.store, Submitter: fork.New(launcher, granter), Files: files, Recorder: s.recorder, Log: s.log, Now: s.now,
+		Store: s.local, Submitter: fork.New(launcher, granter), Files: files, Recorder: s.recorder, Log: s.log, Now: s.now,
 		Retention: c.Retention.Std(),
 	})
 	if err != nil {
@@ -126,11 +125,10 @@ func (s *site) serviceOwner() uint32 {
 // buildEnforcer introduces enrichers, engine, fulfillers and audit to each
 // other.
 func (s *site) buildEnforcer(ctx context.Context) error {
-	strength, err := pip.NewStrength(s.config.Strength)
+	enrichers, err := s.enrichers()
 	if err != nil {
 		return err
 	}
-	enrichers := []authz.Enricher{pip.X509{}, pip.Token{Links: s.linker()}, strength}
 	external, err := s.plugins(ctx)
 	if err != nil {
 		return err
@@ -147,7 +145,7 @@ func (s *site) buildEnforcer(ctx context.Context) error {
 	return nil
 }
 
-func obligations(accounts *account.Mapper) map[string]authz.Fulfiller {
+func obligations(accounts accountMapper) map[string]authz.Fulfiller {
 	mapped := obligation.Map{Mapper: accounts}
 	return map[string]authz.Fulfiller{
 		profile.ObligationMap:        mapped,

@@ -129,13 +129,18 @@ func (s *site) signer() (*signer, error) {
 type signer struct {
 	pen         launch.Granter
 	executables map[string][sha256.Size]byte // approved, by path below the services
-	mapping     *account.Mapper
+	mapping     giver
 	names       launch.Accounts
 	rules       launch.AccountRules
 	engine      *pdp.Engine // nil: revisions are not compared
 	limit       *rate.Limiter
 	recorder    authz.Recorder
 	now         func() time.Time
+}
+
+// giver knows which accounts the mapping gives: see account.Mapper.Gives.
+type giver interface {
+	Gives(ctx context.Context, a authz.Account) error
 }
 
 var _ launch.Granter = (*signer)(nil)
@@ -185,7 +190,7 @@ func (s *signer) judge(ctx context.Context, w launch.Wish) error {
 
 func (s *signer) mapped(ctx context.Context, a authz.Account) error {
 	err := s.mapping.Gives(ctx, a)
-	if errors.Is(err, account.ErrForbidden) || errors.Is(err, account.ErrUnknown) {
+	if err != nil && final(err) {
 		return fmt.Errorf("%w: %w", launch.ErrForbidden, err)
 	}
 	return err

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -18,17 +17,14 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/authnprofile"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/store"
-	"github.com/gatehouse-authz/gatehouse/internal/store/bolt"
 	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/pep"
 )
-
-// storeName is the store's file in the data directory.
-const storeName = "gatehouse.db"
 
 // trustReload is how often trust directories and certificates are looked at.
 const trustReload = time.Minute
@@ -40,16 +36,22 @@ type site struct {
 	log    *slog.Logger
 	now    func() time.Time
 
+	profiles *authnprofile.Directory // of the CAs
+
 	sockets  *daemon.Sockets
 	health   *daemon.Health
 	group    daemon.Group
 	closers  []io.Closer // in the order they were opened
 	trust    *trust.Store
 	verifier *gsi.Verifier
-	host     *gsi.Host
-	audit    *audit.Log
-	recorder authz.Recorder // audit, counted
-	store    store.Store
+	// takesToken verifies tokens, for the roles that take them; nil before the
+	// first of those.
+	takesToken func(string) *authz.Credential
+	host       *gsi.Host
+	audit      *audit.Log
+	recorder   authz.Recorder // audit, counted
+	store      store.Store    // of policies and leases
+	local      store.Store    // of this machine's jobs; often the same
 
 	pap      *pap.Service
 	admins   *pdp.Engine
@@ -61,7 +63,7 @@ type site struct {
 	enforcer *pep.Enforcer
 	jobs     *job.Service
 
-	papAddress, containerAddress net.Addr
+	papAddress, containerAddress, mappingAddress net.Addr
 }
 
 // newSite opens everything that the configuration names and starts nothing.
@@ -80,7 +82,7 @@ func newSite(ctx context.Context, c Config, log *slog.Logger) (s *site, err erro
 	s.health = daemon.NewHealth("Gatehouse", version(), s.now)
 	s.group = daemon.Group{Log: log, Health: s.health, Notify: daemon.Systemd}
 	for _, build := range []func(context.Context) error{
-		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.buildContainer, s.buildSigner, s.openControl,
+		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.buildMapping, s.buildContainer, s.buildSigner, s.openControl,
 	} {
 		if err := build(ctx); err != nil {
 			return s, err
@@ -106,7 +108,7 @@ func (s *site) closeLater(c io.Closer) { s.closers = append(s.closers, c) }
 
 // openBasics opens what the roles stand on: data directory, trust, our own
 // certificate, audit trail and store.
-func (s *site) openBasics(context.Context) (err error) {
+func (s *site) openBasics(ctx context.Context) (err error) {
 	if err := os.MkdirAll(string(s.config.Data), 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -119,7 +121,7 @@ func (s *site) openBasics(context.Context) (err error) {
 	if err := s.openAudit(); err != nil {
 		return err
 	}
-	return s.openStore()
+	return s.openStore(ctx)
 }
 
 // openTrust reads the trust directory and our own certificate, which a process
@@ -142,21 +144,6 @@ func (s *site) openTrust() (err error) {
 	}
 	s.reportHost()
 	return s.openVerifier()
-}
-
-func (s *site) openStore() error {
-	if s.config.PAP == nil && s.config.Container == nil {
-		return nil
-	}
-	kept, err := bolt.Open(filepath.Join(string(s.config.Data), storeName), bolt.Options{MustExist: !s.config.createStore})
-	if err != nil {
-		return err
-	}
-	watching := &watched{Store: kept}
-	s.store = watching
-	s.health.Check("store", watching.trouble)
-	s.closeLater(kept)
-	return nil
 }
 
 func (s *site) buildStatus(context.Context) error {

@@ -117,14 +117,15 @@ func (c *Config) checkTokens() error {
 // bearer opens the tokens section for the container. Without one it returns nil:
 // no tokens are accepted.
 func (s *site) bearer() (func(string) *authz.Credential, error) {
-	if s.config.Tokens == nil {
-		return nil, nil
+	if s.config.Tokens == nil || s.takesToken != nil {
+		return s.takesToken, nil
 	}
 	v, err := s.openTokens("token keys", s.config.Tokens)
 	if err != nil {
 		return nil, err
 	}
 	s.reportTokens(v)
+	s.takesToken = v.Verify
 	return v.Verify, nil
 }
 

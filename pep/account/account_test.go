@@ -241,7 +241,7 @@ func TestAssertedNamesMapToNothing(t *testing.T) {
 		r.Attributes[i].Standing = authz.Presented
 	}
 	_, err = m.Map(t.Context(), r)
-	require.ErrorIs(t, err, errNoLogin)
+	require.ErrorIs(t, err, ErrNoLogin)
 	_, err = m.Map(t.Context(), &authz.Request{Attributes: append(caller(t, "/O=x/CN=ann").Attributes, caller(t, "/O=x/CN=bob").Attributes...)})
 	require.ErrorContains(t, err, "two subjects")
 }
@@ -272,7 +272,7 @@ func TestForbiddenAccounts(t *testing.T) {
 			require.ErrorIs(t, err, want, "in the map file")
 			s.now = s.now.Add(time.Hour)
 			_, err = m.Map(t.Context(), caller(t, "/O=x/CN=ann"))
-			require.ErrorIs(t, err, errNoLogin, "a map file that names it is not taken while running")
+			require.ErrorIs(t, err, ErrNoLogin, "a map file that names it is not taken while running")
 		})
 	}
 }

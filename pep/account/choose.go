@@ -31,8 +31,10 @@ type Choice struct {
 }
 
 var (
-	errNoLogin = errors.New("no line of the account map matches")
-	errNoGroup = errors.New("no line of the group map gives a primary group")
+	// ErrNoLogin is wrapped when the configuration names no account for a caller.
+	ErrNoLogin = errors.New("no line of the account map matches")
+	// ErrNoGroup is wrapped when a primary group is required and there is none.
+	ErrNoGroup = errors.New("no line of the group map gives a primary group")
 )
 
 // Choose applies Argus's rules (argus.md 5.5): the login comes from the first
@@ -48,7 +50,7 @@ func choose(accounts, groups *index, id Identity, prefer Preference) (Choice, er
 		lines = byName
 	}
 	if len(lines) == 0 {
-		return Choice{}, errNoLogin
+		return Choice{}, ErrNoLogin
 	}
 	line := &accounts.entries[lines[0]]
 	c := Choice{Login: line.Values[0], Line: line.Line}
@@ -64,7 +66,7 @@ func (x *index) of(id Identity, prefer Preference) (names []string, err error) {
 		names = append(names, x.values(lines[i])...)
 	}
 	if len(names) == 0 && prefer.GroupRequired {
-		return nil, errNoGroup
+		return nil, ErrNoGroup
 	}
 	return names, nil
 }

@@ -206,7 +206,7 @@ func TestTokenRules(t *testing.T) {
 	} {
 		a, err := m.Map(t.Context(), c.r)
 		if c.want == "" {
-			require.ErrorIs(t, err, errNoLogin, name)
+			require.ErrorIs(t, err, ErrNoLogin, name)
 			continue
 		}
 		require.NoError(t, err, name)
@@ -226,11 +226,11 @@ func TestTokenRules(t *testing.T) {
 		claimed.Attributes[i].Standing = authz.Presented
 	}
 	_, err = m.Map(t.Context(), claimed)
-	require.ErrorIs(t, err, errNoLogin)
+	require.ErrorIs(t, err, ErrNoLogin)
 	foreign := tokenCaller(iam, "z", "/cms/prod")
 	foreign.Attributes[2].Issuer = other
 	_, err = m.Map(t.Context(), foreign)
-	require.ErrorIs(t, err, errNoLogin, "a group that another issuer vouches for")
+	require.ErrorIs(t, err, ErrNoLogin, "a group that another issuer vouches for")
 
 	// Beside a certificate, the certificate's name decides.
 	both := tokenCaller(iam, "ann-sub")

@@ -65,7 +65,7 @@ func (m *Mapper) name(r *authz.Request) (naming, error) {
 		return n, err
 	}
 	choice, err := choose(maps.accounts, maps.groups, id, m.config.Prefer)
-	if errors.Is(err, errNoLogin) {
+	if errors.Is(err, ErrNoLogin) {
 		return m.community(r, id)
 	}
 	if err != nil {
@@ -80,7 +80,7 @@ func (m *Mapper) community(r *authz.Request, id Identity) (naming, error) {
 	strength, _ := r.Verified(authz.Subject, profile.CredentialStrength)
 	login, ok := m.config.Community[strength.Text()]
 	if !ok {
-		return naming{}, fmt.Errorf("%s: %w, and there is no community account for its strength %q", id, errNoLogin, strength.Text())
+		return naming{}, fmt.Errorf("%s: %w, and there is no community account for its strength %q", id, ErrNoLogin, strength.Text())
 	}
 	return naming{id: id, login: login, source: "community account for " + strength.Text(), many: true}, nil
 }

@@ -60,6 +60,8 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 		try("host", err)
 		_, err = c.Trust.openVOMS(host, nil)
 		try("trust", err)
+		_, err = c.Trust.openProfiles(nil)
+		try("trust", err)
 	}
 	_, err := pip.NewStrength(c.Strength)
 	try("credential-strength", err)

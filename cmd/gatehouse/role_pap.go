@@ -15,7 +15,6 @@ import (
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/pep"
-	"github.com/gatehouse-authz/gatehouse/pep/pip"
 	"github.com/gatehouse-authz/gatehouse/policies"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
@@ -97,7 +96,7 @@ func (s *site) openAdminDoor() error {
 		return err
 	}
 	s.papAddress = l.Addr()
-	strength, err := pip.NewStrength(s.config.Strength)
+	enrichers, err := s.adminEnrichers()
 	if err != nil {
 		return err
 	}
@@ -115,7 +114,7 @@ func (s *site) openAdminDoor() error {
 	s.caller = callerBy(s.verifier.FromTLS, bearer)
 	handler := api.NewHandler(api.Options{
 		Service:  s.pap,
-		Decider:  pep.Enrich(decider, pip.X509{}, pip.Token{Links: s.linker()}, strength),
+		Decider:  pep.Enrich(decider, enrichers...),
 		Caller:   s.caller,
 		Recorder: s.recorder, Clock: s.now, Log: s.log, Version: version(),
 	})

@@ -11,10 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/authnprofile"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/follow"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
+	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
 // open reads the authorities as serve, check and cert inspect do.
@@ -24,6 +27,45 @@ func (t *TrustConfig) open(log *slog.Logger) (*trust.Store, error) {
 		return nil, fmt.Errorf("trust.accept: %w", err)
 	}
 	return trust.Open(trust.Options{Dir: string(t.Directory), CRLs: trust.CRLPolicy(t.CRL), Accept: accept, Log: log})
+}
+
+// openProfiles reads the authentication profiles of the CAs, and the policy
+// about them if there is one.
+func (t *TrustConfig) openProfiles(log *slog.Logger) (*authnprofile.Directory, error) {
+	return authnprofile.Open(authnprofile.Options{Dir: string(t.Directory), Pattern: t.AuthnProfiles, Policy: string(t.VOCAAP), Log: log})
+}
+
+// followProfiles needs the authorities.
+func (s *site) followProfiles() (err error) {
+	if s.profiles, err = s.config.Trust.openProfiles(s.log); err != nil {
+		return err
+	}
+	s.group.Add(daemon.Background("authentication profiles", func(ctx context.Context) error {
+		s.profiles.Follow(ctx, trustReload)
+		return nil
+	}))
+	return nil
+}
+
+// enrichers are those that stand before every decision about a caller.
+func (s *site) enrichers() ([]authz.Enricher, error) {
+	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current})
+}
+
+// adminEnrichers are those that stand before every decision about an
+// administrator or a follower: vo-ca-ap is about users.
+func (s *site) adminEnrichers() ([]authz.Enricher, error) {
+	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current, AddOnly: true})
+}
+
+func (s *site) enrichBy(profiles pip.AuthnProfile) ([]authz.Enricher, error) {
+	strength, err := pip.NewStrength(s.config.Strength)
+	if err != nil {
+		return nil, err
+	}
+	return []authz.Enricher{
+		pip.KeyInfo{Verifier: s.verifier}, pip.X509{CAs: s.trust}, profiles, pip.Token{Links: s.linker()}, strength,
+	}, nil
 }
 
 const (
@@ -155,6 +197,7 @@ func (s *site) reportTrust(troubles ...func() []follow.Trouble) {
 		facts := []daemon.Fact{
 			{Name: "RevocationLists", Value: s.config.Trust.CRL},
 			{Name: "TrustedCAs", Value: s.trust.Current().Len()},
+			{Name: "AuthenticationProfiles", Value: s.profiles.Current().Len()},
 		}
 		if on := s.trust.Accepts().Names(); len(on) > 0 {
 			facts = append(facts, daemon.Fact{Name: "Warning", Value: "trust.accept lets in " + strings.Join(on, ", ")})

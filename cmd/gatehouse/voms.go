@@ -39,7 +39,10 @@ func (s *site) openVerifier() error {
 		}))
 		troubles = append(troubles, func() []follow.Trouble { return directory.Current().Troubles() })
 	}
-	s.reportTrust(troubles...)
+	if err := s.followProfiles(); err != nil {
+		return err
+	}
+	s.reportTrust(append(troubles, s.profiles.Troubles)...)
 	s.verifier = gsi.NewVerifier(s.trust, s.now, options...)
 	return nil
 }

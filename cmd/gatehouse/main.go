@@ -81,7 +81,25 @@ Administer:   pap-admin --help`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unusable(err) })
 	root.AddCommand(newServe(), newInit(), newCheck(), newDemo(), newPolicy(), newWhy(), newCert(), newMan())
-	return root
+	return holder(root)
+}
+
+// holder lets a command that only holds others refuse what is none of them: with
+// exit code 2, so that a script that checks policies does not pass on a misprint.
+func holder(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		hint := fmt.Sprintf("see %s --help", cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf("did you mean %q?", near[0])
+		}
+		return unusable(fmt.Errorf("%s has no command %q: %s", cmd.CommandPath(), args[0], hint))
+	}
+	return cmd
 }
 
 // version is the module version, or the commit that the program was built of.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"os"
 
 	"github.com/spf13/cobra"
@@ -25,6 +27,9 @@ func newMan() *cobra.Command {
 // exactly is cobra.ExactArgs with our exit code.
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if n == 0 && len(args) > 0 {
+			return unusable(fmt.Errorf("%q stands alone: %s takes flags only, see %s --help", args[0], cmd.Name(), cmd.CommandPath()))
+		}
 		return unusable(cobra.ExactArgs(n)(cmd, args))
 	}
 }

@@ -29,7 +29,7 @@ and Rego (*.rego). Exit code 0 says that all is well, 1 that something was found
 input cannot be used, with file:line:column.`,
 	}
 	cmd.AddCommand(newPolicyEval(), newPolicyCheck(), newPolicyFmt(), newPolicyConvert(), newPolicyTest())
-	return cmd
+	return holder(cmd)
 }
 
 // policyFile is one policy file as read.

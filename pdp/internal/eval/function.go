@@ -37,10 +37,19 @@ func (f *function) accepts(types []typ) error {
 			want = &f.params[i]
 		}
 		if have.bag != want.bag || want.data != have.data && want.data != acceptsAny {
-			return fmt.Errorf("argument %d must be %s, not %s", i+1, want, have)
+			return fmt.Errorf("argument %d must be %s, not %s%s", i+1, want, have, unbagged(*want, have))
 		}
 	}
 	return nil
+}
+
+// unbagged helps where an attribute stands for its only value, the commonest
+// mistake in conditions.
+func unbagged(want, have typ) string {
+	if have.bag && !want.bag && have.data == want.data {
+		return fmt.Sprintf(": take its only value by %s-one-and-only, or compare each by any-of", have.data.Name())
+	}
+	return ""
 }
 
 // acceptsAny is the data type of parameters that take a value of any type,

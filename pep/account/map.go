@@ -40,18 +40,28 @@ func (m *Mapper) Map(ctx context.Context, r *authz.Request) (authz.Account, erro
 // Named returns the account that a policy names. It must be a shared one, since
 // a rule can match several people, or a pool.
 func (m *Mapper) Named(ctx context.Context, r *authz.Request, login string) (authz.Account, error) {
-	n := naming{login: login, source: "policy", many: true}
-	if _, isPool := n.pool(); isPool {
-		m.refresh(ctx)
-		var err error
-		if n.id, err = identityOf(r); err != nil {
-			return authz.Account{}, err
-		}
-		if n.groups, err = m.maps.Load().groups.of(n.id, m.config.Prefer); err != nil {
-			return authz.Account{}, fmt.Errorf("%s: %w", n.id, err)
-		}
+	m.refresh(ctx)
+	n, err := m.naming(r, login)
+	if err != nil {
+		return authz.Account{}, err
 	}
 	return m.give(ctx, r, n)
+}
+
+// naming is what there is to know of an account that a policy names. The group
+// map counts for those of pools only: a shared account has its own groups.
+func (m *Mapper) naming(r *authz.Request, login string) (n naming, err error) {
+	n = naming{login: login, source: "policy", many: true}
+	if _, isPool := n.pool(); !isPool {
+		return n, nil
+	}
+	if n.id, err = identityOf(r); err != nil {
+		return n, err
+	}
+	if n.groups, err = m.maps.Load().groups.of(n.id, m.config.Prefer); err != nil {
+		err = fmt.Errorf("%s: %w", n.id, err)
+	}
+	return n, err
 }
 
 // name finds out what the configuration says about the caller.

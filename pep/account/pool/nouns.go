@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -16,8 +17,20 @@ type Lease struct {
 	Used    time.Time `json:"used"`           // last use, to the hour
 	Ended   time.Time `json:"ended,omitzero"` // released as idle; its holder may come back for it
 
+	// File names the lease where it is a file of a gridmapdir.
+	File string `json:"file,omitempty"`
+
 	// Local is the account as the directory has it now.
 	Local authz.Account `json:"-"`
+}
+
+// ID names the lease in messages and to whoever asks again.
+func (l Lease) ID() string {
+	if l.File == "" {
+		return l.Key.ID()
+	}
+	sum := sha256.Sum256([]byte(l.File))
+	return fmt.Sprintf("%s-%x", l.Pool, sum[:16])
 }
 
 // State is where an account stands. The zero State is none.

@@ -102,6 +102,10 @@ func (s *Service) Followers(ctx context.Context) ([]change.Follower, error) {
 	return followers, err
 }
 
+// elsewhere is how often Wait looks for followers that report to another PAP over
+// the same store.
+const elsewhere = 500 * time.Millisecond
+
 // Wait waits until every registered follower has settled at least the revision,
 // or ctx is done, and returns those that have not. Legacy followers are not
 // waited for.
@@ -119,6 +123,7 @@ func (s *Service) Wait(ctx context.Context, revision authz.Revision) ([]change.F
 		}
 		select {
 		case <-moved:
+		case <-time.After(elsewhere):
 		case <-ctx.Done():
 			return missing, nil
 		}

@@ -17,7 +17,6 @@ import (
 	"github.com/gatehouse-authz/gatehouse/pep/account"
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
 	"github.com/gatehouse-authz/gatehouse/pep/mapping"
-	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
 // MappingConfig runs the mapping service: enforcement points elsewhere ask it
@@ -74,7 +73,7 @@ func (s *site) buildMapping(context.Context) error {
 	if err != nil {
 		return err
 	}
-	strength, err := pip.NewStrength(s.config.Strength)
+	enrichers, err := s.enrichers()
 	if err != nil {
 		return err
 	}
@@ -89,8 +88,7 @@ func (s *site) buildMapping(context.Context) error {
 	s.mappingAddress = l.Addr()
 	handler := mapping.NewHandler(mapping.Options{
 		Mapper: accounts, Peer: s.mappingPeer, Verify: verifyAgain(s.verifier, bearer),
-		Enrichers: []authz.Enricher{pip.X509{}, pip.Token{Links: s.linker()}, strength},
-		Verdict:   final, Recorder: s.recorder, Log: s.log, Now: s.now,
+		Enrichers: enrichers, Verdict: final, Recorder: s.recorder, Log: s.log, Now: s.now,
 	})
 	s.group.Add(daemon.HTTP{
 		Name: "mapping", Listener: l, TLS: s.verifier.ServerTLS(s.host, false),

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,9 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/voms"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
@@ -46,14 +49,17 @@ const vomsDirectory = "/etc/grid-security/vomsdir"
 
 func newInspect() *cobra.Command {
 	var i inspection
-	var trustDir, vomsDir, crl string
+	var trustDir, vomsDir, policy, crl string
+	var accept []string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Say whether a certificate or proxy would be accepted, and if not, why",
 		Long: `Inspect reads a certificate, a chain or a proxy in PEM form ("-" is standard
 input) and shows each certificate, each check in the order in which the service
-makes it, the FQANs that count and those that do not, and the credential's
-strength. Private keys in the file are not looked at.
+makes it, the FQANs that count and those that do not, the authentication
+profiles and the key of the CA, and the credential's strength. Of a chain that is
+refused for its kind of proxy, signatures or keys it says which of trust.accept
+would let it in. Private keys in the file are not looked at.
 
 With --config it judges as that service does; the other options go before. The
 service also asks the policies: see "gatehouse policy test".
@@ -79,6 +85,8 @@ Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 				"trust-dir": func() { i.trust.Directory = conf.Path(trustDir) },
 				"voms-dir":  func() { i.trust.VOMSDirectory = conf.Path(vomsDir) },
 				"crl":       func() { i.trust.CRL = crl },
+				"vo-ca-ap":  func() { i.trust.VOCAAP = conf.Path(policy) },
+				"accept":    func() { i.trust.Accept = accept },
 			} {
 				if cmd.Flags().Changed(flag) {
 					value()
@@ -97,6 +105,8 @@ Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 	f.StringVar(&trustDir, "trust-dir", "/etc/grid-security/certificates", "IGTF trust directory")
 	f.StringVar(&vomsDir, "voms-dir", vomsDirectory, "VOMS directory, <vo>/<host>.lsc")
 	f.StringVar(&crl, "crl", "require", "revocation lists: require, if-present or ignore")
+	f.StringVar(&policy, "vo-ca-ap", "", "file that says which authentication profiles are accepted for whom")
+	f.StringSliceVar(&accept, "accept", nil, "let in what is no longer safe: "+strings.Join(weak.All().Names(), ", "))
 	f.StringArrayVar(&i.hosts, "host", nil, "our own host name, for attribute certificates that are aimed at hosts")
 	return cmd
 }
@@ -168,7 +178,12 @@ func (i *inspection) run(ctx context.Context, certs []*x509.Certificate, out io.
 	if err := i.trust.Check(); err != nil {
 		return unusable(err)
 	}
-	authorities, err := i.trust.open(nil)
+	now := time.Now()
+	verifier, err := i.verifier(now)
+	if err != nil {
+		return unusable(err)
+	}
+	profiles, err := i.trust.openProfiles(nil)
 	if err != nil {
 		return unusable(err)
 	}
@@ -176,28 +191,65 @@ func (i *inspection) run(ctx context.Context, certs []*x509.Certificate, out io.
 	if err != nil {
 		return unusable(err)
 	}
-	var options []gsi.Option
-	if i.trust.VOMSDirectory != "" {
-		directory, err := voms.Open(voms.Options{Dir: string(i.trust.VOMSDirectory), Hosts: i.hosts, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			return unusable(err)
-		}
-		options = append(options, gsi.WithVOMS(directory, nil))
-	}
-	now := time.Now()
-	credential := gsi.NewVerifier(authorities, func() time.Time { return now }, options...).Verify(certs)
-	r := &authz.Request{Credential: credential}
-	for _, e := range []authz.Enricher{pip.X509{}, strength} {
+	r := &authz.Request{Credential: verifier.Verify(certs)}
+	chain, _ := gsi.ChainOf(r.Credential)
+	for _, e := range []authz.Enricher{pip.X509{}, pip.AuthnProfile{Current: profiles.Current}, strength} {
 		if err := e.Enrich(ctx, r); err != nil {
 			return err
 		}
 	}
-	chain, _ := gsi.ChainOf(credential)
-	report{out, now, i.trust.CRL}.print(chain, authorities.Current(), credential.Err, strengthOf(r))
-	if credential.Err != nil {
+	needs, err := i.needs(certs, now)
+	if err != nil {
+		return unusable(err)
+	}
+	refusal := r.Credential.Verdict()
+	report{
+		out: out, now: now, crl: i.trust.CRL, anchors: verifier.Trust().Current(), profiles: profiles.Current(), needs: needs,
+	}.print(chain, r, refusal)
+	if refusal != nil {
 		return errChainRefused
 	}
 	return nil
+}
+
+func (i *inspection) verifier(now time.Time) (*gsi.Verifier, error) {
+	authorities, err := i.trust.open(nil)
+	if err != nil {
+		return nil, err
+	}
+	var options []gsi.Option
+	if i.trust.VOMSDirectory != "" {
+		directory, err := voms.Open(voms.Options{Dir: string(i.trust.VOMSDirectory), Hosts: i.hosts, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, gsi.WithVOMS(directory, nil))
+	}
+	return gsi.NewVerifier(authorities, func() time.Time { return now }, options...), nil
+}
+
+// needs returns the switches without any of which the chain is refused, none if
+// it is refused with all of them.
+func (i *inspection) needs(certs []*x509.Certificate, now time.Time) (needs weak.Switches, err error) {
+	passes := func(on weak.Switches) bool {
+		as := i.trust
+		as.Accept = on.Names()
+		var authorities *trust.Store
+		if authorities, err = as.open(nil); err != nil {
+			return false
+		}
+		return gsi.NewVerifier(authorities, func() time.Time { return now }).Verify(certs).Verdict() == nil
+	}
+	if passes(0) || err != nil || !passes(weak.All()) {
+		return 0, err
+	}
+	needs = weak.All()
+	for one := weak.Switches(1); one < weak.All(); one <<= 1 {
+		if passes(needs &^ one) {
+			needs &^= one
+		}
+	}
+	return needs, err
 }
 
 func strengthOf(r *authz.Request) string {

@@ -12,30 +12,39 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/authnprofile"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/name"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/proxy"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
+	"github.com/gatehouse-authz/gatehouse/policies/profile"
 )
 
 // report prints what is known about a chain.
 type report struct {
-	out io.Writer
-	now time.Time
-	crl string // the policy about revocation lists
+	out      io.Writer
+	now      time.Time
+	crl      string // the policy about revocation lists
+	anchors  *trust.Anchors
+	profiles *authnprofile.Profiles
+	needs    weak.Switches // without which the chain is refused
 }
 
 func (r report) printf(format string, args ...any) { fmt.Fprintf(r.out, format, args...) }
 
-func (r report) print(chain *gsi.Chain, anchors *trust.Anchors, refusal error, strength string) {
+func (r report) print(chain *gsi.Chain, request *authz.Request, refusal error) {
 	r.printf("Certificates\n")
 	for i, c := range chain.Certificates {
 		r.certificate(i+1, c, chain.Path)
 	}
 	r.printf("\nChecks\n")
-	r.checks(chain, anchors)
+	r.checks(chain, r.anchors)
+	r.accepted(chain, request)
 	r.attributes(chain)
 	r.printf("\n")
+	r.switches()
 	if refusal != nil {
 		r.printf("Refused: %s.\n", plain(refusal.Error()))
 		return
@@ -44,7 +53,44 @@ func (r report) print(chain *gsi.Chain, anchors *trust.Anchors, refusal error, s
 	if chain.Limited {
 		limited = ", by a limited proxy"
 	}
-	r.printf("Subject   %s\nIssuer    %s\nStrength  %s%s\nAccepted.\n", chain.Subject.Slash(), chain.Issuer.Slash(), strength, limited)
+	r.printf("Subject   %s\nIssuer    %s\n", chain.Subject.Slash(), chain.Issuer.Slash())
+	for _, key := range chain.Keys {
+		r.printf("CA key    %s\n", key)
+	}
+	r.printf("Strength  %s%s\nAccepted.\n", strengthOf(request), limited)
+}
+
+// switches says what would let the chain in, or does.
+func (r report) switches() {
+	if missing := r.needs &^ r.anchors.Accepts(); missing != 0 {
+		r.printf("Needs     trust.accept: [%s]; none of that is safe\n", strings.Join(missing.Names(), ", "))
+	} else if r.needs != 0 {
+		r.printf("Let in by trust.accept: [%s]\n", strings.Join(r.needs.Names(), ", "))
+	}
+}
+
+// accepted prints the check of the authentication profiles, if there are any
+// and the chain came so far.
+func (r report) accepted(chain *gsi.Chain, request *authz.Request) {
+	if chain.Keys == nil || r.profiles.Len() == 0 && !r.profiles.Gates() {
+		return
+	}
+	of := strings.Join(r.profiles.Of(chain.Issuer), ", ")
+	if of == "" {
+		of = "none"
+	}
+	alias, ok := request.Verified(authz.Subject, profile.AuthnProfile)
+	_, member := request.Verified(authz.Subject, profile.VO)
+	switch {
+	case !r.profiles.Gates():
+		r.printf("  %-11s %s\n", "profiles", of)
+	case !ok:
+		r.printf("  %-11s failed: the CA is in %s; see trust.vo-ca-ap\n", "profiles", of)
+	case chain.VOMS != nil && !member:
+		r.printf("  %-11s ok: %s, without a virtual organization: not accepted for members of %s, so what VOMS says does not count\n", "profiles", alias.Text(), chain.VOMS.VO)
+	default:
+		r.printf("  %-11s ok: %s\n", "profiles", alias.Text())
+	}
 }
 
 func (r report) certificate(number int, c *x509.Certificate, path *proxy.Path) {
@@ -58,8 +104,10 @@ func (r report) certificate(number int, c *x509.Certificate, path *proxy.Path) {
 // kind says what a certificate is in the chain.
 func kind(c *x509.Certificate, path *proxy.Path) string {
 	switch {
-	case path != nil && slices.Contains(path.Proxies, c):
+	case path != nil && slices.Contains(path.Proxies, c) && path.Kind == proxy.RFC:
 		return "proxy"
+	case path != nil && slices.Contains(path.Proxies, c):
+		return string(path.Kind) + " proxy"
 	case path != nil && path.EndEntity == c:
 		return "end entity"
 	case c.IsCA:

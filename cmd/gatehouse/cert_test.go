@@ -68,6 +68,10 @@ func writeCredentials(t *testing.T, dir string) {
 		"expired":  {ann, gridtest.ProxySpec{Change: pilot, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)}},
 		"forged":   {ann, gridtest.ProxySpec{SignWith: bob.Key}},
 		"revoked":  {eve, gridtest.ProxySpec{}},
+		"legacy":   {ann, gridtest.ProxySpec{Legacy: true, Change: func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }}},
+		"draft":    {ann, gridtest.ProxySpec{Draft: true}},
+		"hopeless": {ann, gridtest.ProxySpec{Draft: true, Language: gridtest.Independent}},
+		"iota":     {user(grid.Weak, "Ann Other"), gridtest.ProxySpec{}},
 		"stranger": {user(other, "Ann Other"), gridtest.ProxySpec{}},
 	} {
 		proxy, err := c.e.Proxy(c.spec)

@@ -195,6 +195,9 @@ func (s *Service) submit(ctx context.Context, j *Job) (bool, error) {
 			return false, err
 		}
 	}
+	if err := s.confirm(ctx, j); err != nil {
+		return false, s.without(ctx, j, err)
+	}
 	err := s.config.Submitter.Submit(ctx, j.batch())
 	switch {
 	case errors.Is(err, batch.ErrRefused):

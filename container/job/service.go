@@ -20,8 +20,12 @@ type Config struct {
 	Submitter batch.Submitter
 	Files     sandbox.Files
 	Recorder  authz.Recorder // nil records nothing
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Confirm asks anew for an account that was named too long ago to start
+	// something as it. ErrAccount is its no; other errors say that nobody knows.
+	// Without it such a job fails.
+	Confirm func(ctx context.Context, a authz.Account) (authz.Account, error)
+	Log     *slog.Logger
+	Now     func() time.Time
 
 	Poll      time.Duration // between two looks at a job that has been left alone for a while; default 250 ms, longer when there are many
 	Retention time.Duration // after its end a job is purged; default 7 days

@@ -195,3 +195,32 @@ func FuzzParseGrant(f *testing.F) {
 		}
 	})
 }
+
+// ⚿ Threats 107: a grant to start something does not outlive the answer that
+// named the account; one to look at what is there may.
+func TestGrantDoesNotOutliveTheAnswer(t *testing.T) {
+	s, v := pair(t)
+	w := wish(startOrder())
+	w.Account.Expires = noon.Add(20 * time.Second)
+	signed, err := s.Grant(t.Context(), w)
+	require.NoError(t, err)
+	g, err := v.Verify(signed, w.Order, noon.Add(19*time.Second))
+	require.NoError(t, err)
+	require.Equal(t, w.Account.Expires, g.Expires)
+	_, err = v.Verify(signed, w.Order, noon.Add(20*time.Second))
+	require.ErrorIs(t, err, ErrRefused)
+
+	w.Account.Expires = noon.Add(time.Hour)
+	signed, err = s.Grant(t.Context(), w)
+	require.NoError(t, err)
+	g, err = v.Verify(signed, w.Order, noon)
+	require.NoError(t, err)
+	require.Equal(t, MaxLife, g.Expires.Sub(g.Issued))
+
+	w.Account.Expires = noon
+	_, err = s.Grant(t.Context(), w)
+	require.ErrorContains(t, err, "ask again")
+	w.Order = Order{Operation: Stat, Job: jobID}
+	_, err = s.Grant(t.Context(), w)
+	require.NoError(t, err)
+}

@@ -31,7 +31,8 @@ func NewSigner(key ed25519.PrivateKey, launcher string, now func() time.Time) (*
 	return &Signer{key: key, launcher: launcher, now: now}, nil
 }
 
-// Grant signs a grant for w that is valid for MaxLife from now.
+// Grant signs a grant for w that is valid for MaxLife from now, but to start
+// something no longer than the answer that named the account.
 func (s *Signer) Grant(_ context.Context, w Wish) (Signed, error) {
 	if err := w.Order.Check(); err != nil {
 		return nil, err
@@ -43,9 +44,18 @@ func (s *Signer) Grant(_ context.Context, w Wish) (Signed, error) {
 		return nil, fmt.Errorf("grant: account %s has more than %d secondary groups", w.Account.Name, MaxGroups)
 	}
 	now := s.now()
+	end := now.Add(MaxLife)
+	if w.Order.Operation == Start && !w.Account.Expires.IsZero() {
+		if w.Account.Expired(now) {
+			return nil, fmt.Errorf("grant: that the job may have account %s was known until %s: ask again", w.Account.Name, w.Account.Expires.UTC().Format(time.RFC3339))
+		}
+		if w.Account.Expires.Before(end) {
+			end = w.Account.Expires
+		}
+	}
 	g := Grant{
 		Launcher: s.launcher, Operation: w.Order.Operation, Job: w.Order.Job, Account: w.Account, Order: w.Order.Hash(),
-		Revision: w.Revision, Decision: w.Decision, Issued: now, Expires: now.Add(MaxLife),
+		Revision: w.Revision, Decision: w.Decision, Issued: now, Expires: end,
 	}
 	if _, err := rand.Read(g.ID[:]); err != nil {
 		return nil, fmt.Errorf("grant: %w", err)

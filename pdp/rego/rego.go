@@ -60,7 +60,7 @@ func (l Language) Compile(p policies.Foreign) (pdp.Program, error) {
 	if err != nil {
 		return nil, readable(err, p)
 	}
-	return &program{query: prepared, steps: l.Steps, time: l.Time}, nil
+	return &program{query: prepared, from: p, steps: l.Steps, time: l.Time}, nil
 }
 
 func prepare(module *ast.Module) (rego.PreparedEvalQuery, error) {
@@ -89,6 +89,7 @@ func decides(module *ast.Module) bool {
 // program is one compiled document.
 type program struct {
 	query rego.PreparedEvalQuery
+	from  policies.Foreign
 	steps int
 	time  time.Duration
 }

@@ -93,6 +93,14 @@ func (t *tracer) foreign(n *foreign, side views) outcome {
 	s := t.push(&authz.Step{Kind: authz.StepForeign, ID: n.from.ID, Position: n.from.Position.String()})
 	o := n.answer(t.f, side)
 	s.Result, s.Why = resultOf(o), whyOf(o)
+	if x, ok := n.program.(ForeignExplainer); ok {
+		about := t.f.verifiedOnly()
+		if !t.f.uniform && o.decision != authz.Permit { // what was merely presented may have refused
+			about = t.f.request
+		}
+		s.Children = x.Explain(t.f.context, about, t.f.now)
+		t.steps += len(s.Children)
+	}
 	return o
 }
 
@@ -225,10 +233,26 @@ func (t *tracer) match(m *match, v view) {
 	case status != nil:
 		s.Why = status.Message
 	case len(bag) == 0:
-		s.Why = fmt.Sprintf("the request has no %s%s; want %s", name, seen(v, t.f), m.from.Value)
+		s.Why = fmt.Sprintf("the request has no %s%s; want %s%s", name, seen(v, t.f), how(m.from.Function), m.from.Value)
 	default:
-		s.Why = fmt.Sprintf("%s is %s%s; want %s", name, shown(bag), seen(v, t.f), m.from.Value)
+		s.Why = fmt.Sprintf("%s is %s%s; want %s%s", name, shown(bag), seen(v, t.f), how(m.from.Function), m.from.Value)
 	}
+}
+
+// how puts a comparison of a literal with a value in words; "" where it is
+// equality, or something of its own.
+func how(function string) string {
+	name := shortName(function)
+	for _, form := range [...][2]string{
+		{"-greater-than-or-equal", "at most "}, {"-greater-than", "less than "}, {"-less-than-or-equal", "at least "}, {"-less-than", "more than "},
+		{"regexp-match", "what matches "}, {"pattern-match", "what matches "}, {"subtree-match", "a name below "}, {"network-match", "an address in "},
+		{"-starts-with", "what starts with "}, {"-ends-with", "what ends with "}, {"-contains", "what contains "},
+	} {
+		if strings.HasSuffix(name, form[0]) {
+			return form[1]
+		}
+	}
+	return ""
 }
 
 func seen(v view, f *frame) string {

@@ -23,6 +23,13 @@ type ForeignProgram interface {
 	Decide(ctx context.Context, r *authz.Request, now time.Time) (Opinion, error)
 }
 
+// ForeignExplainer is what a ForeignProgram may be besides.
+type ForeignExplainer interface {
+	// Explain shows how Decide came to its answer. It is asked only where an
+	// explanation is, and has no part in the answer.
+	Explain(ctx context.Context, r *authz.Request, now time.Time) []*authz.Step
+}
+
 // Opinion is what a foreign policy answers: Permit, Deny or NotApplicable, and
 // what goes with it. The zero Opinion is Indeterminate.
 type Opinion struct {

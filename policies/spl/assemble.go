@@ -74,7 +74,8 @@ type assembly struct {
 	sets  []*policies.PolicySet
 	nodes []policies.Node
 	rules policies.Builder[*policies.Rule]
-	count int // of rules
+	ids   string // what those of the rules begin with
+	count int    // of rules
 }
 
 func newAssembly(name, text string, v Version, t *Table) *assembly {
@@ -82,8 +83,11 @@ func newAssembly(name, text string, v Version, t *Table) *assembly {
 }
 
 func (a *assembly) rule(r *Resource, rule *Rule) {
+	if a.count == 0 {
+		a.ids = fmt.Sprintf("%s/%d/", a.id(r), len(a.nodes)+1)
+	}
 	lowered := a.lower.Rule(rule)
-	lowered.ID = a.id(r) + "/" + strconv.Itoa(len(a.nodes)+1) + "/" + strconv.Itoa(a.count+1)
+	lowered.ID = a.ids + strconv.Itoa(a.count+1)
 	lowered.Place = policies.NthPlace(a.count, a.most)
 	a.rules.Add(lowered)
 	a.count++
@@ -91,7 +95,7 @@ func (a *assembly) rule(r *Resource, rule *Rule) {
 
 func (a *assembly) action(r *Resource, action *Action) {
 	p := a.lower.Action(action)
-	p.ID, p.Rules = a.id(r)+"/"+strconv.Itoa(len(a.nodes)+1), a.rules.List()
+	p.ID, p.Rules = fmt.Sprintf("%s/%d", a.id(r), len(a.nodes)+1), a.rules.List()
 	a.nodes, a.count = append(a.nodes, p), 0
 }
 

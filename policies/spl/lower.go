@@ -1,7 +1,7 @@
 package spl
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"strings"
 
@@ -94,7 +94,7 @@ func (l *Lowerer) Rule(r *Rule) *policies.Rule {
 // one AllOf, as Argus writes them, the alternatives of "in" by themselves. What
 // must not match becomes its condition.
 func (l *Lowerer) conditions(rule *policies.Rule, conditions []Condition) {
-	single := map[authz.Category][]policies.Match{}
+	var single conjunctions
 	var alternatives []policies.AnyOf
 	var none []policies.Expression
 	for _, c := range conditions {
@@ -105,20 +105,10 @@ func (l *Lowerer) conditions(rule *policies.Rule, conditions []Condition) {
 		case c.Operator == "in":
 			alternatives = append(alternatives, anyOf(l.matches(c, rule.Effect))...)
 		default:
-			single[row.Category] = append(single[row.Category], l.matches(c, rule.Effect)...)
+			single.add(row.Category, l.matches(c, rule.Effect))
 		}
 	}
-	var all []policies.AnyOf
-	for _, category := range []authz.Category{authz.Subject, authz.Resource, authz.Action, authz.Environment} {
-		if m := single[category]; len(m) > 0 {
-			all = append(all, policies.AnyOf{AllOf: []policies.AllOf{{Matches: m}}})
-		}
-		delete(single, category)
-	}
-	for _, category := range slices.Sorted(maps.Keys(single)) { // a site's own
-		all = append(all, policies.AnyOf{AllOf: []policies.AllOf{{Matches: single[category]}}})
-	}
-	if all = append(all, alternatives...); len(all) > 0 {
+	if all := append(single.anyOf(), alternatives...); len(all) > 0 {
 		rule.Target = &policies.Target{AnyOf: all, Position: rule.Position}
 	}
 	switch len(none) {
@@ -128,6 +118,44 @@ func (l *Lowerer) conditions(rule *policies.Rule, conditions []Condition) {
 	default:
 		rule.Condition = &policies.Apply{Function: profile.FunctionAnd, Arguments: none, Position: rule.Position}
 	}
+}
+
+// conjunctions are matches by their category.
+type conjunctions []conjunction
+
+type conjunction struct {
+	category authz.Category
+	matches  []policies.Match
+}
+
+func (c *conjunctions) add(category authz.Category, matches []policies.Match) {
+	i := slices.IndexFunc(*c, func(have conjunction) bool { return have.category == category })
+	switch {
+	case i >= 0:
+		(*c)[i].matches = append((*c)[i].matches, matches...)
+	case len(matches) > 0:
+		*c = append(*c, conjunction{category, matches})
+	}
+}
+
+// anyOf returns each by itself: the usual categories in Argus's order, then a
+// site's own.
+func (c conjunctions) anyOf() []policies.AnyOf {
+	usual := []authz.Category{authz.Subject, authz.Resource, authz.Action, authz.Environment}
+	rank := func(c conjunction) int {
+		if i := slices.Index(usual, c.category); i >= 0 {
+			return i
+		}
+		return len(usual)
+	}
+	slices.SortFunc(c, func(a, b conjunction) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.category, b.category))
+	})
+	all := make([]policies.AnyOf, len(c))
+	for i := range c {
+		all[i] = policies.AnyOf{AllOf: []policies.AllOf{{Matches: c[i].matches}}}
+	}
+	return all
 }
 
 func (l *Lowerer) lookup(name Word) (profile.Attribute, bool) {

@@ -61,8 +61,9 @@ type parser struct {
 	report  *report
 	// into takes rules, actions and resources as soon as they are read, and they
 	// are forgotten; nil keeps them in the tree.
-	into   *assembly
-	within *Resource // the one being read, or the last
+	into    *assembly
+	within  *Resource // the one being read, or the last
+	lowered Rule      // the last one taken
 }
 
 // newParser returns a parser of a text that is cut into tokens.

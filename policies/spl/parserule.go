@@ -3,7 +3,7 @@ package spl
 import "github.com/gatehouse-authz/gatehouse/authz"
 
 func (p *parser) rule() *Rule {
-	r := &Rule{}
+	r := p.newRule()
 	r.first = p.at
 	r.Position = p.peek().at
 	p.begin()
@@ -33,6 +33,16 @@ func (p *parser) rule() *Rule {
 		p.report.add(r.Position, `write what it asks for, such as action = ".*"`, "permit rule without a condition would permit everybody")
 	}
 	return r
+}
+
+// newRule returns an empty rule, which is the one before if that is lowered
+// already.
+func (p *parser) newRule() *Rule {
+	if p.into == nil {
+		return &Rule{}
+	}
+	p.lowered = Rule{Conditions: p.lowered.Conditions[:0]}
+	return &p.lowered
 }
 
 func (p *parser) ruleItem(r *Rule) bool {

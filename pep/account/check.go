@@ -14,7 +14,7 @@ import (
 
 // errNotShared is wrapped when several people would run as one account that
 // the configuration does not list as shared.
-var errNotShared = errors.New("several people would run as this account, which is not listed as shared")
+var errNotShared = fmt.Errorf("%w: several people would run as this account, which is not listed as shared", ErrForbidden)
 
 func (m *Mapper) shared(name string) bool {
 	return slices.Contains(m.config.Shared, name) || slices.Contains(m.config.Shared, "*")

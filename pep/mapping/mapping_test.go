@@ -146,6 +146,7 @@ func asserting(mayMap bool) *authz.Request {
 	r.Add(authz.Subject, profile.SubjectID, authz.DNValue(d))
 	r.Add(authz.Subject, profile.FQAN, authz.FQANValue(f))
 	r.Add(authz.Subject, profile.CredentialStrength, authz.StringValue("strong"))
+	r.Add(authz.Subject, profile.Network, authz.StringValue("192.0.2.1"))
 	r.Add(authz.Action, profile.ActionID, authz.StringValue("submit"))
 	r.Attributes = append(r.Attributes, authz.Attribute{Category: authz.Subject, ID: profile.PrimaryFQAN, Values: []authz.Value{authz.FQANValue(f)}})
 	return r
@@ -324,8 +325,9 @@ func TestQuestionsThatAreNotAnswered(t *testing.T) {
 		"no decision":             {`{"chain":["QQ=="]}`, "", ""},
 		"asserted beside a chain": {`{"decision":"d","chain":["QQ=="],"asserted":[{"id":"a","type":"` + string(authz.String) + `","values":["x"]}]}`, "", ""},
 		"may-map alone":           {`{"decision":"d","may-map":true}`, "", ""},
-		"a value that is none":    {`{"decision":"d","asserted":[{"id":"a","type":"` + string(authz.Integer) + `","values":["x"]}]}`, "", ""},
+		"a value that is none":    {`{"decision":"d","asserted":[{"id":"` + profile.VO + `","type":"` + string(authz.Integer) + `","values":["x"]}]}`, "", ""},
 		"strength":                {`{"decision":"d","asserted":[{"id":"` + profile.CredentialStrength + `","type":"` + string(authz.String) + `","values":["strong"]}]}`, "", ""},
+		"something else":          {`{"decision":"d","asserted":[{"id":"` + profile.ActionID + `","type":"` + string(authz.String) + `","values":["x"]}]}`, "", ""},
 		"an account to map":       {`{"decision":"d","account":{"name":"a","uid":1,"group":{"name":"g","gid":1}}}`, "", ""},
 		"confirm nothing":         {`{"decision":"d"}`, "", "confirm"},
 		"confirm with a chain":    {`{"decision":"d","chain":["QQ=="],"account":{"name":"a","uid":1,"group":{"name":"g","gid":1}}}`, "", "confirm"},
@@ -366,6 +368,17 @@ func TestTheNextAddressIsAsked(t *testing.T) {
 	_, err := c.Map(t.Context(), shown(ann))
 	require.ErrorIs(t, err, ErrRefused)
 	require.EqualValues(t, 1, asked.Load(), "a refusal is an answer: nobody else is asked")
+}
+
+// Somebody of whom nothing is known but where they call from is anonymous.
+func TestAnonymous(t *testing.T) {
+	s := newSite()
+	r := &authz.Request{ID: "d1", Decided: policy}
+	r.Add(authz.Subject, profile.Network, authz.StringValue("192.0.2.1"))
+	_, err := s.client(t, s.handler()).Map(t.Context(), r)
+	require.NoError(t, err)
+	require.Nil(t, s.asked.Credential)
+	require.Empty(t, s.asked.Attributes)
 }
 
 func TestConfirm(t *testing.T) {

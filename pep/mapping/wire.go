@@ -118,11 +118,20 @@ func (q *question) check() error {
 	return nil
 }
 
-// carried returns the verified attributes of the subject, as a question carries
-// them. The credential strength is left out: the service knows its own table.
+// identity are the attributes of a subject that say who it is. The credential
+// strength is none: the service knows its own table.
+var identity = []string{
+	profile.SubjectID, profile.SubjectIssuer, profile.EMISubjectIssuer, profile.X509Issuer, profile.EMIX509Issuer,
+	profile.VO, profile.EMIVO, profile.FQAN, profile.PrimaryFQAN, profile.EMIGroup, profile.EMIPrimaryGroup, profile.EMIRole, profile.EMIPrimaryRole,
+	profile.AuthnProfile, profile.EMIAuthnProfile, profile.Assurance,
+	profile.OIDCIssuer, profile.OIDCSubject, profile.OIDCGroup, profile.OIDCScope, profile.OIDCClientID, profile.OIDCOrganisation, profile.OIDCUserID,
+}
+
+// carried returns what is verified of the subject's identity, as a question
+// carries it: nothing for an anonymous caller.
 func carried(r *authz.Request) (all []attribute) {
 	for _, a := range r.Attributes {
-		if a.Category != authz.Subject || a.Standing != authz.Verified || a.ID == profile.CredentialStrength {
+		if a.Category != authz.Subject || a.Standing != authz.Verified || !slices.Contains(identity, a.ID) {
 			continue
 		}
 		for _, v := range a.Values {
@@ -141,7 +150,7 @@ func carried(r *authz.Request) (all []attribute) {
 func (q *question) attributes() (all []authz.Attribute, err error) {
 	values := 0
 	for _, a := range q.Asserted {
-		if a.ID == "" || a.ID == profile.CredentialStrength {
+		if !slices.Contains(identity, a.ID) {
 			return nil, fmt.Errorf("attribute %q cannot be asserted", a.ID)
 		}
 		if values += len(a.Values); values > maxValues {

@@ -21,6 +21,21 @@ type Directory interface {
 	Group(ctx context.Context, name string) (authz.Group, error)
 }
 
+// Lister is the optional ability of a Directory to name its accounts. Some
+// cannot: SSSD and LDAP often list nobody.
+type Lister interface {
+	Names(ctx context.Context) ([]string, error)
+}
+
+// Names lists the accounts of a directory, or says that it cannot.
+func Names(ctx context.Context, d Directory) ([]string, error) {
+	l, ok := d.(Lister)
+	if !ok {
+		return nil, errors.New("this directory does not list its accounts")
+	}
+	return l.Names(ctx)
+}
+
 // ErrUnknown is wrapped when a directory has no such account or group.
 var ErrUnknown = errors.New("there is no such account or group")
 
@@ -134,20 +149,25 @@ func Cache(d Directory, life time.Duration, now func() time.Time) Directory {
 		now = time.Now
 	}
 	return &caching{
-		users:  memory[authz.Account]{look: d.User, life: life, now: now},
-		groups: memory[authz.Group]{look: d.Group, life: life, now: now},
+		directory: d,
+		users:     memory[authz.Account]{look: d.User, life: life, now: now},
+		groups:    memory[authz.Group]{look: d.Group, life: life, now: now},
 	}
 }
 
 type caching struct {
-	users  memory[authz.Account]
-	groups memory[authz.Group]
+	directory Directory
+	users     memory[authz.Account]
+	groups    memory[authz.Group]
 }
 
 // User implements Directory.
 func (c *caching) User(ctx context.Context, name string) (authz.Account, error) {
 	return c.users.get(ctx, name)
 }
+
+// Names implements Lister. It is not remembered.
+func (c *caching) Names(ctx context.Context) ([]string, error) { return Names(ctx, c.directory) }
 
 // Group implements Directory.
 func (c *caching) Group(ctx context.Context, name string) (authz.Group, error) {

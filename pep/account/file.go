@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -20,7 +22,10 @@ type File struct {
 	groups map[string]authz.Group
 }
 
-var _ Directory = (*File)(nil)
+var (
+	_ Directory = (*File)(nil)
+	_ Lister    = (*File)(nil)
+)
 
 // ReadFile reads an account file, which only root or we may be able to change.
 func ReadFile(path string) (*File, error) {
@@ -111,6 +116,11 @@ func (f *File) User(_ context.Context, name string) (authz.Account, error) {
 		return a, fmt.Errorf("account %s: %w", name, ErrUnknown)
 	}
 	return a, nil
+}
+
+// Names implements Lister.
+func (f *File) Names(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(f.users)), nil
 }
 
 // Group implements Directory.

@@ -23,7 +23,10 @@ type Getent struct {
 	Timeout time.Duration
 }
 
-var _ Directory = Getent{}
+var (
+	_ Directory = Getent{}
+	_ Lister    = Getent{}
+)
 
 // The exit status of getent for a key that is not there.
 const getentNotFound = 2
@@ -89,6 +92,20 @@ func (g Getent) User(ctx context.Context, name string) (authz.Account, error) {
 	}
 	a.Group, a.Groups = groups[0], groups[1:]
 	return a, nil
+}
+
+// Names implements Lister: what getent lists without a key.
+func (g Getent) Names(ctx context.Context) ([]string, error) {
+	lines, err := g.run(ctx, "passwd")
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(lines))
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, ":")
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // Group implements Directory.

@@ -15,13 +15,13 @@ var (
 // HexBinaryValue returns a value of type xs:hexBinary. The caller must not
 // change b afterwards.
 func HexBinaryValue(b []byte) Value {
-	return Value{typ: HexBinary, text: strings.ToUpper(hex.EncodeToString(b)), key: string(b), data: b}
+	return Value{typ: HexBinary, text: strings.ToUpper(hex.EncodeToString(b)), key: string(b), data: b}.hashed()
 }
 
 // Base64BinaryValue returns a value of type xs:base64Binary. The caller must
 // not change b afterwards.
 func Base64BinaryValue(b []byte) Value {
-	return Value{typ: Base64Binary, text: base64.StdEncoding.EncodeToString(b), key: string(b), data: b}
+	return Value{typ: Base64Binary, text: base64.StdEncoding.EncodeToString(b), key: string(b), data: b}.hashed()
 }
 
 func parseHexBinary(text string) (Value, error) {

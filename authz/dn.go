@@ -16,9 +16,10 @@ type DN struct{ name *name }
 
 // name is a DN with its keys, which share one string.
 type name struct {
-	rdns []RDN
-	key  string
-	ban  string
+	rdns    []RDN
+	key     string
+	ban     string
+	banHash uint64
 }
 
 // RDN is one relative distinguished name: one attribute, seldom several.
@@ -101,6 +102,14 @@ func (d DN) BanKey() string {
 		return ""
 	}
 	return d.name.ban
+}
+
+// BanHash returns the [Hash] of the ban key.
+func (d DN) BanHash() uint64 {
+	if d.name == nil {
+		return Hash("")
+	}
+	return d.name.banHash
 }
 
 // Equal reports whether two names are the same in the standard reading.

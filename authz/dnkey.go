@@ -34,6 +34,7 @@ func (d *name) keys() {
 	standard := both.Len()
 	writeBanKey(&both, pieces)
 	d.key, d.ban = both.String()[:standard], both.String()[standard:]
+	d.banHash = Hash(d.ban)
 }
 
 // appendPlain appends "type=value" of the only attribute of an RDN, folded; ok

@@ -38,12 +38,12 @@ var (
 
 // DayTimeValue returns a value of type dayTimeDuration.
 func DayTimeValue(s Seconds) Value {
-	return Value{typ: DayTimeDuration, text: dayTimeText(s), key: s.key(), data: s}
+	return Value{typ: DayTimeDuration, text: dayTimeText(s), key: s.key(), data: s}.hashed()
 }
 
 // YearMonthValue returns a value of type yearMonthDuration.
 func YearMonthValue(months int64) Value {
-	return Value{typ: YearMonthDuration, text: yearMonthText(months), key: strconv.FormatInt(months, 10), data: months}
+	return Value{typ: YearMonthDuration, text: yearMonthText(months), key: strconv.FormatInt(months, 10), data: months}.hashed()
 }
 
 func dayTimeText(s Seconds) string {

@@ -9,9 +9,15 @@ import (
 // and an optional role. "/Role=NULL" and any "/Capability=…" are dropped, as
 // every VOMS implementation does.
 type FQAN struct {
-	text  string // the normal form
-	group int    // how much of it is the group path
+	text   string // the normal form
+	group  int    // how much of it is the group path
+	depth  int    // how many groups there are on it
+	hashes [hashedGroups]uint64
 }
+
+// hashedGroups is how many groups of an FQAN, from the top, are hashed when it
+// is read: it seldom has more.
+const hashedGroups = 3
 
 var errFQAN = errors.New(`want "/vo", "/vo/group" or either with "/Role=name"`)
 
@@ -26,6 +32,7 @@ func ParseFQAN(s string) (FQAN, error) {
 	}
 	group := groupPath(s)
 	f, rest := FQAN{text: s[:group], group: group}, s[group:]
+	f.hashGroups()
 	if role, after, ok := cutFQANPart(rest, rolePart); ok {
 		if !plainFQANPart(role) {
 			return FQAN{}, errFQAN
@@ -42,6 +49,42 @@ func ParseFQAN(s string) (FQAN, error) {
 		return FQAN{}, errFQAN
 	}
 	return f, nil
+}
+
+func (f *FQAN) hashGroups() {
+	for i := 1; i <= f.group; i++ {
+		if i < f.group && f.text[i] != '/' {
+			continue
+		}
+		if f.depth < hashedGroups {
+			f.hashes[f.depth] = Hash(f.text[:i])
+		}
+		f.depth++
+	}
+}
+
+// Groups returns how many groups lie on the path: 2 of "/vo/group".
+func (f FQAN) Groups() int { return f.depth }
+
+// GroupHash returns the [Hash] of the nth group on the path, from 0: those of
+// "/vo" and "/vo/group".
+func (f *FQAN) GroupHash(n int) uint64 {
+	if n < hashedGroups {
+		return f.hashes[n]
+	}
+	return f.deepHash(n)
+}
+
+func (f *FQAN) deepHash(n int) uint64 {
+	end := 0
+	for ; n >= 0; n-- {
+		next := strings.IndexByte(f.text[end+1:f.group], '/')
+		if next < 0 {
+			return Hash(f.Group())
+		}
+		end += 1 + next
+	}
+	return Hash(f.text[:end])
 }
 
 const rolePart = "/Role="

@@ -12,7 +12,7 @@ var errDouble = errors.New("want a decimal number with an optional exponent, INF
 // DoubleValue returns a value of type xs:double. Its text is the canonical
 // form of XML Schema. NaN equals NaN and -0 equals 0, as XACML compares them.
 func DoubleValue(f float64) Value {
-	return Value{typ: Double, text: canonicalDouble(f), key: doubleKey(f), data: f}
+	return Value{typ: Double, text: canonicalDouble(f), key: doubleKey(f), data: f}.hashed()
 }
 
 func doubleKey(f float64) string {

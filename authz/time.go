@@ -112,7 +112,7 @@ func DateValue(m Moment) Value { return m.Date().value(Date) }
 func TimeValue(m Moment) Value { return m.TimeOfDay().value(Time) }
 
 func (m Moment) value(t DataType) Value {
-	return Value{typ: t, text: m.format(t), key: m.UTC().key(), data: m}
+	return Value{typ: t, text: m.format(t), key: m.UTC().key(), data: m}.hashed()
 }
 
 func (m Moment) format(t DataType) string {

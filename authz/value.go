@@ -41,6 +41,7 @@ type Value struct {
 	typ  DataType
 	text string
 	key  string
+	hash uint64 // of the key
 	data any
 }
 
@@ -53,6 +54,15 @@ func (v Value) Text() string { return v.text }
 // Key returns the comparison key: two values of one type are equal if and
 // only if their keys are. Keys of different types are not comparable.
 func (v Value) Key() string { return v.key }
+
+// Hash returns the [Hash] of the key.
+func (v Value) Hash() uint64 { return v.hash }
+
+// hashed completes a value whose key is set.
+func (v Value) hashed() Value {
+	v.hash = Hash(v.key)
+	return v
+}
 
 // Data returns the parsed form, which must not be changed:
 //
@@ -79,11 +89,11 @@ func (v Value) IsZero() bool { return v.typ == "" }
 func (v Value) String() string { return v.text }
 
 // StringValue returns a value of type xs:string.
-func StringValue(s string) Value { return Value{typ: String, text: s, key: s} }
+func StringValue(s string) Value { return Value{typ: String, text: s, key: s}.hashed() }
 
 // URIValue returns a value of type xs:anyURI. It is compared by code points
 // (XACML 3.0 core, A.3.1: anyURI-equal), never normalised.
-func URIValue(s string) Value { return Value{typ: AnyURI, text: s, key: s} }
+func URIValue(s string) Value { return Value{typ: AnyURI, text: s, key: s}.hashed() }
 
 // BooleanValue returns a value of type xs:boolean.
 func BooleanValue(b bool) Value {
@@ -91,7 +101,7 @@ func BooleanValue(b bool) Value {
 	if b {
 		s = "true"
 	}
-	return Value{typ: Boolean, text: s, key: s, data: b}
+	return Value{typ: Boolean, text: s, key: s, data: b}.hashed()
 }
 
 // IntegerValue returns a value of type xs:integer.
@@ -101,15 +111,17 @@ func IntegerValue(n int64) Value { return BigIntegerValue(big.NewInt(n)) }
 // caller must not change n afterwards.
 func BigIntegerValue(n *big.Int) Value {
 	s := n.String()
-	return Value{typ: Integer, text: s, key: s, data: n}
+	return Value{typ: Integer, text: s, key: s, data: n}.hashed()
 }
 
 // DNValue returns a value of type x500Name.
-func DNValue(d DN) Value { return Value{typ: X500Name, text: d.Comma(), key: d.Key(), data: d} }
+func DNValue(d DN) Value {
+	return Value{typ: X500Name, text: d.Comma(), key: d.Key(), data: d}.hashed()
+}
 
 // FQANValue returns a value of the gLite FQAN type.
 func FQANValue(f FQAN) Value {
-	return Value{typ: FQANType, text: f.String(), key: f.Key(), data: f}
+	return Value{typ: FQANType, text: f.String(), key: f.Key(), data: f}.hashed()
 }
 
 // ParseValue reads the lexical form of a value of type t, as XML Schema 1.0
@@ -122,14 +134,14 @@ func ParseValue(t DataType, text string) (Value, error) {
 	t = t.Canonical()
 	parse, known := parsers[t]
 	if !known {
-		return Value{typ: t, text: text, key: text}, nil
+		return Value{typ: t, text: text, key: text}.hashed(), nil
 	}
 	v, err := parse(text)
 	if err != nil {
 		return Value{}, fmt.Errorf("not a %s: %q: %w", t.Name(), clip(text), err)
 	}
 	v.typ, v.text = t, text
-	return v, nil
+	return v.hashed(), nil
 }
 
 // Known reports whether this package can read and compare values of type t.

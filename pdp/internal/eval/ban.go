@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"hash/maphash"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -83,9 +82,8 @@ func (c *compilation) banKind(m *policies.Match) *banKind {
 // of the work of loading them.
 func (c *compilation) hashBans(all []*ban) {
 	const share = 2048
-	seed := c.compiler.seed
 	if len(all) < 2*share {
-		hashAll(all, keyList{seed: seed})
+		hashAll(all)
 		return
 	}
 	var next atomic.Int64
@@ -97,14 +95,15 @@ func (c *compilation) hashBans(all []*ban) {
 				if to-share >= len(all) {
 					return
 				}
-				hashAll(all[to-share:min(to, len(all))], keyList{seed: seed})
+				hashAll(all[to-share : min(to, len(all))])
 			}
 		})
 	}
 	wg.Wait()
 }
 
-func hashAll(all []*ban, l keyList) {
+func hashAll(all []*ban) {
+	var l keyList
 	for _, b := range all {
 		l.keys = l.keys[:0]
 		b.kind.reader.literal(authz.StringValue(b.row.Literal()), &l)
@@ -117,15 +116,15 @@ func (b *ban) eval(f *frame, side views) outcome {
 	if f.trace == nil && (!side.has(denyView) || !f.hasKey(file{b.kind.reading, b.hash}, denyView)) {
 		return notApplicable
 	}
-	return b.rule(f.hashed.seed).eval(f, side)
+	return b.rule().eval(f, side)
 }
 
 // rule compiles the ban, once.
-func (b *ban) rule(seed maphash.Seed) *rule {
+func (b *ban) rule() *rule {
 	if made := b.made.Load(); made != nil {
 		return made
 	}
-	l := keyList{seed: seed}
+	var l keyList
 	from := b.row.Rule()
 	m := match{from: onlyMatch(from), attr: b.kind.attr, reading: b.kind.reading}
 	b.kind.reader.literal(m.from.Value, &l)

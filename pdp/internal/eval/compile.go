@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync"
 
@@ -41,27 +40,34 @@ type Compiler struct {
 	forms     map[string]form
 	mu        sync.Mutex // compiling; never held while deciding
 	names     *names
-	seed      maphash.Seed
 	frames    sync.Pool
 }
 
 // names numbers the slots and readings that programs use. Numbers are only
 // ever added; a program sees those that it was made with.
 type names struct {
-	slots    []*slot
-	readings []*reading
-	slotOf   map[slot]int
-	readOf   map[reading]int
-	prefixes map[int][]int      // lengths of prefixes, by slot
-	lengths  []lengths          // of the group keys that policies ask for, by reading
-	plain    map[int]*attribute // designators that need not be present, by slot
+	attributes []attributeName
+	slots      []*numberedSlot
+	readings   []*reading
+	nameOf     map[attributeName]int
+	slotOf     map[slot]int
+	readOf     map[reading]int
+	prefixes   map[int][]int      // lengths of prefixes, by slot
+	lengths    []lengths          // of the group keys that policies ask for, by reading
+	plain      map[int]*attribute // designators that need not be present, by slot
+}
+
+// numberedSlot is a slot with the number of its name.
+type numberedSlot struct {
+	slot
+	name int
 }
 
 // NewCompiler returns a compiler that knows the given foreign languages by the
 // format that policies.Foreign names.
 func NewCompiler(languages map[string]Language) *Compiler {
-	c := &Compiler{languages: languages, forms: specialForms(), seed: maphash.MakeSeed()}
-	c.names = &names{slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}, plain: map[int]*attribute{}}
+	c := &Compiler{languages: languages, forms: specialForms()}
+	c.names = &names{nameOf: map[attributeName]int{}, slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}, plain: map[int]*attribute{}}
 	c.frames.New = func() any { return new(frame) }
 	return c
 }
@@ -70,6 +76,7 @@ func NewCompiler(languages map[string]Language) *Compiler {
 type Program struct {
 	compiler *Compiler
 	names    *names // as far as slots and readings count
+	asked    asked
 	slots    int
 	readings int
 	root     *container
@@ -114,9 +121,17 @@ func (c *Compiler) Compile(s *policies.Snapshot, before *Program) (*Program, err
 	view := *c.names
 	view.lengths = slices.Clone(view.lengths) // they change in place
 	return &Program{
-		compiler: c, names: &view, slots: len(view.slots), readings: len(view.readings),
+		compiler: c, names: &view, asked: askedBefore(before, view.attributes), slots: len(view.slots), readings: len(view.readings),
 		root: root.(*container), library: s.Library,
 	}, nil
+}
+
+// askedBefore takes over what an edit did not change.
+func askedBefore(before *Program, names []attributeName) asked {
+	if before != nil && len(names) > 0 && len(before.asked.names) == len(names) && &before.asked.names[0] == &names[0] {
+		return before.asked
+	}
+	return newAsked(names)
 }
 
 // sameLibrary reports whether two libraries are one and the same.
@@ -147,13 +162,22 @@ func (c *compilation) slot(s slot) int {
 	i, ok := n.slotOf[s]
 	if !ok {
 		i = len(n.slots)
-		n.slots = append(n.slots, &s)
+		n.slots = append(n.slots, &numberedSlot{s, c.name(s.attributeName)})
 		n.slotOf[s] = i
 	}
 	return i
 }
 
-func (c *compilation) hash(key string) uint64 { return maphash.String(c.compiler.seed, key) }
+func (c *compilation) name(a attributeName) int {
+	n := c.compiler.names
+	i, ok := n.nameOf[a]
+	if !ok {
+		i = len(n.attributes)
+		n.attributes = append(n.attributes, a)
+		n.nameOf[a] = i
+	}
+	return i
+}
 
 func (c *compilation) reading(r reading) int {
 	n := c.compiler.names

@@ -50,7 +50,7 @@ func (c *compilation) match(from *policies.Match, to *match) {
 
 // keyedMatch makes the comparison one of keys, if the literal has a key.
 func (c *compilation) keyedMatch(f *function, to *match) bool {
-	l := keyList{seed: c.compiler.seed}
+	var l keyList
 	f.reader.literal(to.from.Value, &l)
 	if len(l.keys) == 0 {
 		return false
@@ -66,12 +66,12 @@ func needsGroup(c *compilation, m *match) {
 	text := trimmed(m.from.Value)
 	if p, err := newFQANPattern(text); err == nil {
 		by := c.reading(reading{slot: m.attr.slot, by: groupKey})
-		wanted := &c.compiler.names.lengths[by]
-		*wanted = wanted.with(p.group)
-		m.files = append(m.files, file{by, c.hash(p.group)})
+		hash, wanted := authz.Hash(p.group), &c.compiler.names.lengths[by]
+		*wanted = wanted.with(hash)
+		m.files = append(m.files, file{by, hash})
 	}
 	if m.from.Function == profile.FunctionBanFQAN {
-		m.files = append(m.files, file{c.reading(reading{slot: m.attr.slot, by: textKey}), c.hash(text)})
+		m.files = append(m.files, file{c.reading(reading{slot: m.attr.slot, by: textKey}), authz.Hash(text)})
 	}
 }
 
@@ -98,7 +98,7 @@ func needsPrefix(c *compilation, m *match) {
 		}
 	}
 	if best > 0 {
-		m.files = []file{{c.reading(reading{slot: m.attr.slot, by: prefixKey, length: best}), c.hash(prefix[:best])}}
+		m.files = []file{{c.reading(reading{slot: m.attr.slot, by: prefixKey, length: best}), authz.Hash(prefix[:best])}}
 	}
 }
 
@@ -111,7 +111,7 @@ func (c *compilation) attribute(e policies.Expression) *attribute {
 			c.fail(e.Position, "attribute %s: unknown data type %q", e.ID, e.Type)
 			return nil
 		}
-		n := c.slot(slot{e.Category, e.ID, typ, e.Issuer})
+		n := c.slot(slot{attributeName{e.Category, e.ID}, typ, e.Issuer})
 		if e.MustBePresent {
 			return &attribute{slot: n, typ: typ, required: true, missing: missing(e)}
 		}

@@ -9,11 +9,11 @@ import (
 
 // Decide answers a request as of a moment. The response is complete but for
 // its revision. The context reaches foreign policies only: nothing else waits.
-func (p *Program) Decide(ctx context.Context, r *authz.Request, now time.Time) authz.Response {
+func (p *Program) Decide(ctx context.Context, r *authz.Request, now time.Time) (response authz.Response) {
 	f := p.compiler.frames.Get().(*frame)
 	f.start(p, r, now)
 	f.context = ctx
-	response := p.respond(f, p.run(f))
+	p.respond(f, p.run(f), &response)
 	f.finish()
 	p.compiler.frames.Put(f) // not after a panic: that frame is dropped
 	return response
@@ -39,20 +39,19 @@ func (p *Program) run(f *frame) outcome {
 	return o
 }
 
-func (p *Program) respond(f *frame, o outcome) authz.Response {
-	response := authz.Response{Decision: o.decision, Extent: o.extent, Policies: f.applied}
+func (p *Program) respond(f *frame, o outcome, to *authz.Response) {
+	to.Decision, to.Extent, to.Policies = o.decision, o.extent, f.applied
 	if o.by != nil {
-		response.Reason = o.by.reason()
+		to.Reason = o.by.reason()
 	}
 	if o.decision == authz.Indeterminate {
-		response.Status = o.status
-		if response.Status == nil {
-			response.Status = &authz.Status{Code: authz.StatusProcessingError}
+		to.Status = o.status
+		if to.Status == nil {
+			to.Status = &authz.Status{Code: authz.StatusProcessingError}
 		}
 	}
-	response.Obligations, response.Advice = f.collect()
+	to.Obligations, to.Advice = f.collect()
 	if o.decision != authz.Permit {
-		response.Enough = p.enough(f, response)
+		to.Enough = p.enough(f, to)
 	}
-	return response
 }

@@ -36,7 +36,7 @@ func (d *duties) perform(f *frame, v view, effect authz.Effect) *authz.Status {
 		set = &d.onDeny
 	}
 	if set.ready != nil {
-		f.duties = append(f.duties, *set.ready)
+		f.duties = append(f.duties, set.ready)
 		return nil
 	}
 	if len(set.obligations)+len(set.advice) == 0 {
@@ -50,7 +50,7 @@ func (d *duties) perform(f *frame, v view, effect authz.Effect) *authz.Status {
 	if status != nil {
 		return status
 	}
-	f.duties = append(f.duties, dutySegment{obligations, advice})
+	f.duties = append(f.duties, &dutySegment{obligations, advice})
 	return nil
 }
 

@@ -85,16 +85,15 @@ const mostTried = 64
 // enough returns what would have been enough: for each permit rule that matches
 // but for its bounds, and whose way down from the root is open, the bounds that
 // fail, if the whole request were permitted without them. A ban is beyond any bound.
-func (p *Program) enough(f *frame, refused authz.Response) [][]authz.Bound {
+func (p *Program) enough(f *frame, refused *authz.Response) [][]authz.Bound {
 	if !p.root.children.bounded || refused.Reason != nil && refused.Reason.Ban || f.trace != nil {
 		return nil
 	}
 	var all [][]authz.Bound
-	have := f.strength()
 	f.unbound = true
 	for _, r := range f.boundedRules(nil, p.root) {
 		failing := r.bounds.failing(f)
-		if len(failing) == 0 || weaker(failing, have) {
+		if len(failing) == 0 || weaker(failing, f.strength()) {
 			continue
 		}
 		f.assumed = r

@@ -98,7 +98,7 @@ func (n *foreign) answer(f *frame, side views) outcome {
 		}
 	}
 	if answer.decision == authz.Permit || answer.decision == authz.Deny {
-		f.duties = append(f.duties, dutySegment{opinion.Obligations, opinion.Advice})
+		f.duties = append(f.duties, &dutySegment{opinion.Obligations, opinion.Advice})
 	}
 	return answer
 }

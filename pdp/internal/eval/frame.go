@@ -36,17 +36,19 @@ const (
 // allocates nothing; cells count as empty unless they bear its epoch.
 type frame struct {
 	program *Program
+	names   *names
 	request *authz.Request
 	now     time.Time
 	uniform bool // one view: everything is verified, or only that counts
 	epoch   uint32
 
+	named      []namedCell  // by attribute name
 	bags       [2][]bagCell // by slot
 	keys       [2][]keyCell // by reading
 	values     []authz.Value
 	hashed     keyList
 	stack      []operand
-	duties     []dutySegment
+	duties     []*dutySegment
 	variables  []variableCell
 	found      []child // candidates of the containers being evaluated
 	applied    []authz.PolicyID
@@ -61,6 +63,13 @@ type frame struct {
 	depth      int    // of evaluations within others
 }
 
+// namedCell says which attributes of the request bear a name.
+type namedCell struct {
+	epoch uint32
+	first int32
+	more  bool
+}
+
 type bagCell struct {
 	epoch  uint32
 	values []authz.Value
@@ -71,35 +80,42 @@ type keyCell struct {
 	keys  []hashedKey
 }
 
-// hashedKey is a comparison key with its hash.
-type hashedKey struct {
-	hash uint64
-	key  string
-}
-
 func (f *frame) start(p *Program, r *authz.Request, now time.Time) {
-	f.program, f.request, f.now = p, r, now
-	f.hashed.seed = p.compiler.seed
-	f.uniform = true
-	for i := range r.Attributes {
-		if r.Attributes[i].Standing != authz.Verified {
-			f.uniform = false
-			break
-		}
-	}
-	for i := range r.Content {
-		f.uniform = f.uniform && r.Content[i].Standing == authz.Verified
-	}
-	f.isVerified = f.uniform
+	f.program, f.names, f.request, f.now = p, p.names, r, now
 	f.epoch++
 	if f.epoch == 0 { // wrapped: old cells would count again
-		f.bags, f.keys = [2][]bagCell{}, [2][]keyCell{}
+		f.named, f.bags, f.keys = nil, [2][]bagCell{}, [2][]keyCell{}
 		f.epoch = 1
 	}
+	f.named = fit(f.named, len(p.names.attributes))
 	for i := range f.bags {
 		f.bags[i] = fit(f.bags[i], p.slots)
 		f.keys[i] = fit(f.keys[i], p.readings)
 	}
+	f.uniform = f.arrange(r)
+	f.isVerified = f.uniform
+}
+
+// arrange notes which attributes bear the names that policies ask for, and
+// reports whether all of the request is verified.
+func (f *frame) arrange(r *authz.Request) bool {
+	uniform := true
+	for i := range r.Attributes {
+		a := &r.Attributes[i]
+		uniform = uniform && a.Standing == authz.Verified
+		if n, ok := f.program.asked.find(a.Category, a.ID); ok {
+			cell := &f.named[n]
+			if cell.epoch == f.epoch {
+				cell.more = true
+				continue
+			}
+			*cell = namedCell{epoch: f.epoch, first: int32(i)}
+		}
+	}
+	for i := range r.Content {
+		uniform = uniform && r.Content[i].Standing == authz.Verified
+	}
+	return uniform
 }
 
 // finish drops what the frame refers to, so that a pooled frame keeps no
@@ -131,12 +147,11 @@ func (f *frame) extent(v view, inverted bool) int {
 	return presented
 }
 
-// slot is the name of a bag of attributes.
+// slot names a bag of attributes.
 type slot struct {
-	category authz.Category
-	id       string
-	typ      authz.DataType // "" is every type
-	issuer   string         // "" is any issuer
+	attributeName
+	typ    authz.DataType // "" is every type
+	issuer string         // "" is any issuer
 }
 
 // bag returns the values of a slot. It never fails; whether an empty bag may
@@ -144,7 +159,7 @@ type slot struct {
 func (f *frame) bag(n int, extent int) []authz.Value {
 	cell := &f.bags[extent][n]
 	if cell.epoch != f.epoch {
-		cell.values = f.gather(f.program.names.slots[n], extent)
+		cell.values = f.gather(f.names.slots[n], extent)
 		cell.epoch = f.epoch
 	}
 	return cell.values
@@ -152,40 +167,37 @@ func (f *frame) bag(n int, extent int) []authz.Value {
 
 // gather finds the values of a slot: the request's own slice if one attribute
 // holds them all, else a copy in the frame.
-func (f *frame) gather(s *slot, extent int) []authz.Value {
-	var only []authz.Value
-	sources, clocked := 0, false
-	start := len(f.values)
-	for i := range f.request.Attributes {
-		a := &f.request.Attributes[i]
-		if a.ID != s.id || a.Category != s.category || s.issuer != "" && a.Issuer != s.issuer || len(a.Values) == 0 {
-			continue
+func (f *frame) gather(s *numberedSlot, extent int) []authz.Value {
+	cell := &f.named[s.name]
+	if cell.epoch != f.epoch {
+		return f.copied(s, extent, nil)
+	}
+	from := f.request.Attributes[cell.first:]
+	if a := &from[0]; !cell.more && s.takes(a, extent) && a.Standing == authz.Verified && allOfType(a.Values, s.typ) {
+		return a.Values
+	}
+	return f.copied(s, extent, from)
+}
+
+// takes reports whether an attribute of the slot's name belongs to it.
+func (s *slot) takes(a *authz.Attribute, extent int) bool {
+	return (s.issuer == "" || a.Issuer == s.issuer) && len(a.Values) > 0 && (a.Standing == authz.Verified || extent == presented)
+}
+
+// copied copies the values of a slot to the frame.
+func (f *frame) copied(s *numberedSlot, extent int, from []authz.Attribute) []authz.Value {
+	start, clocked := len(f.values), false
+	for i := range from {
+		a := &from[i]
+		if a.ID == s.id && a.Category == s.category && s.takes(a, extent) {
+			clocked = clocked || a.Standing == authz.Verified
+			f.values = appendOfType(f.values, a.Values, s.typ)
 		}
-		if a.Standing != authz.Verified && extent == verified {
-			continue
-		}
-		clocked = clocked || a.Standing == authz.Verified
-		if sources == 0 && allOfType(a.Values, s.typ) {
-			only, sources = a.Values, 1
-			continue
-		}
-		if sources == 1 {
-			f.values = append(f.values, only...)
-		}
-		sources = 2
-		f.values = appendOfType(f.values, a.Values, s.typ)
 	}
 	if !clocked && s.category == authz.Environment && s.issuer == "" {
-		if v, ok := f.clock(s); ok {
-			if sources == 1 {
-				f.values = append(f.values, only...)
-			}
+		if v, ok := f.clock(&s.slot); ok {
 			f.values = append(f.values, v)
-			sources = 2
 		}
-	}
-	if sources == 1 {
-		return only
 	}
 	return f.values[start:len(f.values):len(f.values)]
 }
@@ -238,18 +250,30 @@ func (f *frame) hasKey(k file, v view) bool {
 	return false
 }
 
+// hasAny reports whether a view sees a value with one of the keys; true if
+// there are none.
+func (f *frame) hasAny(keys []file, v view) bool {
+	for i := range keys {
+		if f.hasKey(keys[i], v) {
+			return true
+		}
+	}
+	return len(keys) == 0
+}
+
 // readKeys returns the keys of a slot's values under a reading.
 func (f *frame) readKeys(n int, extent int) []hashedKey {
-	cell := &f.keys[extent][n]
-	if cell.epoch == f.epoch {
+	if cell := &f.keys[extent][n]; cell.epoch == f.epoch {
 		return cell.keys
 	}
-	r := f.program.names.readings[n]
+	return f.fillKeys(n, extent)
+}
+
+func (f *frame) fillKeys(n int, extent int) []hashedKey {
+	r := f.names.readings[n]
 	start := len(f.hashed.keys)
-	bag, wanted := f.bag(r.slot, extent), f.program.names.lengths[n]
-	for i := range bag {
-		r.read(bag[i], &f.hashed, wanted)
-	}
+	r.read(f.bag(r.slot, extent), &f.hashed, f.names.lengths[n])
+	cell := &f.keys[extent][n]
 	cell.keys = f.hashed.keys[start:len(f.hashed.keys):len(f.hashed.keys)]
 	cell.epoch = f.epoch
 	return cell.keys

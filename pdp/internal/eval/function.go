@@ -2,7 +2,6 @@ package eval
 
 import (
 	"fmt"
-	"hash/maphash"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -87,10 +86,10 @@ func predicate(first, second authz.DataType, bind func(authz.Value) (func(authz.
 // equality makes the predicate that a key reader amounts to.
 func equality(first, second authz.DataType, r *keyReader) *function {
 	f := predicate(first, second, func(literal authz.Value) (func(authz.Value) (bool, error), error) {
-		want := keyList{seed: noSeed}
+		var want keyList
 		r.literal(literal, &want)
 		return func(v authz.Value) (bool, error) {
-			have := keyList{seed: noSeed}
+			var have keyList
 			r.value(v, &have)
 			return shareKey(want.keys, have.keys), nil
 		}, nil
@@ -98,9 +97,6 @@ func equality(first, second authz.DataType, r *keyReader) *function {
 	f.reader = r
 	return f
 }
-
-// noSeed is for keys that are compared and never looked up.
-var noSeed = maphash.MakeSeed()
 
 func shareKey(a, b []hashedKey) bool {
 	for i := range a {

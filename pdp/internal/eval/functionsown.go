@@ -107,8 +107,11 @@ func isASCII(s string) bool {
 func bindFQANPattern(literal authz.Value) (test, error) {
 	pattern, err := newFQANPattern(literal.Text())
 	return func(v authz.Value) (bool, error) {
-		f, ok := asFQAN(v)
-		return ok && pattern.fits(f), nil
+		f, ok := v.Data().(authz.FQAN)
+		if !ok {
+			f, ok = asFQAN(v)
+		}
+		return ok && pattern.fits(&f), nil
 	}, err
 }
 
@@ -147,12 +150,14 @@ func newFQANPattern(text string) (fqanPattern, error) {
 	return p, nil
 }
 
-func (p fqanPattern) fits(f authz.FQAN) bool {
-	group := f.Group() == p.group || p.below != "" && strings.HasPrefix(f.Group(), p.below)
-	if p.someRole {
-		return group && f.Role() != ""
+func (p *fqanPattern) fits(f *authz.FQAN) bool {
+	switch group := f.Group(); {
+	case group != p.group && (p.below == "" || !strings.HasPrefix(group, p.below)):
+		return false
+	case p.someRole:
+		return f.Role() != ""
 	}
-	return group && f.Role() == p.role
+	return f.Role() == p.role
 }
 
 // bindBanFQAN takes any text: what is no pattern bans that very text.
@@ -161,7 +166,7 @@ func bindBanFQAN(literal authz.Value) (test, error) {
 	want := trimmed(literal)
 	return func(v authz.Value) (bool, error) {
 		f, ok := asFQAN(v)
-		return err == nil && ok && pattern.fits(f) || trimmed(v) == want, nil
+		return err == nil && ok && pattern.fits(&f) || trimmed(v) == want, nil
 	}, nil
 }
 

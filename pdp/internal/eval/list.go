@@ -61,44 +61,48 @@ func (l *list) at(n int) child {
 
 // cursor yields the children that may apply to a request, in order.
 type cursor struct {
-	list      *list
-	chunk, at int // when looking at all
-	all       bool
-	open      int // next of the open ones
-	from, to  int // found ones on the frame
-	seen      int
+	now  []child  // those that come next,
+	open []child  // with these among them, each in its place
+	rest []*chunk // and these after them, when looking at all
+	from int      // the frame's space for those found
 }
 
 // candidates starts a walk; every walk ends in next returning nil, or in close.
 func (l *list) candidates(f *frame) cursor {
-	c := cursor{list: l, all: true, from: len(f.found)}
-	if l.length < indexFrom || f.trace != nil && l.length <= explainAll || l.missesRequired(f) {
-		return c
+	from := len(f.found)
+	if l.length < indexFrom || f.trace != nil && l.length <= explainAll || len(l.required) > 0 && l.missesRequired(f) {
+		return cursor{rest: l.chunks, from: from}
 	}
-	c.all = false
 	extent := presented
 	if f.uniform {
 		extent = verified
 	}
 	hits := 0
 	for _, n := range l.readings {
-		for _, k := range f.readKeys(n, extent) {
-			switch hit := l.index.find(n, k.hash).(type) {
-			case nil:
-				continue
-			case *bunch:
-				f.found = hit.gather(f, f.found, extent)
-			case child:
-				f.found = append(f.found, hit)
+		keys := f.readKeys(n, extent)
+		for i := range keys {
+			if hit := l.index.find(n, keys[i].hash); hit != nil {
+				f.take(hit, extent)
+				hits++
 			}
-			hits++
 		}
 	}
-	c.seen, c.to = c.from, len(f.found)
-	if hits > 1 && c.to-c.from > 1 {
-		slices.SortFunc(f.found[c.from:c.to], byPlace)
+	if hits > 1 { // under different keys: in no order, and some twice
+		found := f.found[from:]
+		slices.SortFunc(found, byPlace)
+		f.found = f.found[:from+len(slices.Compact(found))]
 	}
-	return c
+	return cursor{now: f.found[from:], open: l.open, from: from}
+}
+
+// take notes what the index found.
+func (f *frame) take(hit any, extent int) {
+	switch hit := hit.(type) {
+	case *bunch:
+		f.found = hit.gather(f, f.found, extent)
+	case child:
+		f.found = append(f.found, hit)
+	}
 }
 
 func (l *list) missesRequired(f *frame) bool {
@@ -111,41 +115,22 @@ func (l *list) missesRequired(f *frame) bool {
 }
 
 func (c *cursor) next(f *frame) child {
-	if c.all {
-		return c.nextOfAll()
-	}
-	var found, open child
-	if c.seen < c.to {
-		found = f.found[c.seen]
-	}
-	if c.open < len(c.list.open) {
-		open = c.list.open[c.open]
-	}
-	switch {
-	case found == nil && open == nil:
-		c.close(f)
-		return nil
-	case found == nil || open != nil && byPlace(open, found) < 0:
-		c.open++
-		return open
-	}
-	c.seen++
-	for c.seen < c.to && f.found[c.seen] == found { // under several keys
-		c.seen++
-	}
-	return found
-}
-
-func (c *cursor) nextOfAll() child {
-	for c.chunk < len(c.list.chunks) {
-		children := c.list.chunks[c.chunk].children
-		if c.at < len(children) {
-			c.at++
-			return children[c.at-1]
+	for {
+		switch {
+		case len(c.now) > 0 && (len(c.open) == 0 || byPlace(c.now[0], c.open[0]) < 0):
+			ch := c.now[0]
+			c.now = c.now[1:]
+			return ch
+		case len(c.open) > 0:
+			ch := c.open[0]
+			c.open = c.open[1:]
+			return ch
+		case len(c.rest) == 0:
+			c.close(f)
+			return nil
 		}
-		c.chunk, c.at = c.chunk+1, 0
+		c.now, c.rest = c.rest[0].children, c.rest[1:]
 	}
-	return nil
 }
 
 // close gives the frame's space back.

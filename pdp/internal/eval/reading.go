@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"hash/maphash"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -18,16 +17,18 @@ type keyReader struct {
 	single  bool // every literal has exactly one key
 }
 
-// keyList collects keys with their hashes; the seed is the compiler's own, so
-// that nobody outside can choose keys that collide.
-type keyList struct {
-	keys []hashedKey
-	seed maphash.Seed
+// keyList collects keys with their hashes.
+type keyList struct{ keys []hashedKey }
+
+// hashedKey is a comparison key with its hash.
+type hashedKey struct {
+	hash uint64
+	key  string
 }
 
-func (l *keyList) add(key string) {
-	l.keys = append(l.keys, hashedKey{maphash.String(l.seed, key), key})
-}
+func (l *keyList) add(key string) { l.put(authz.Hash(key), key) }
+
+func (l *keyList) put(hash uint64, key string) { l.keys = append(l.keys, hashedKey{hash, key}) }
 
 // reading is a key reader applied to a slot.
 type reading struct {
@@ -36,27 +37,32 @@ type reading struct {
 	length int // of prefixes, in bytes
 }
 
-// read appends the keys of a value; those of groups only if policies ask for
+// read appends the keys of values; those of groups only if policies ask for
 // one of such a length.
-func (r *reading) read(v authz.Value, to *keyList, wanted lengths) {
-	switch r.by {
-	case prefixKey:
-		if s := v.Text(); len(s) >= r.length {
-			to.add(s[:r.length])
+func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
+	for i := range values {
+		v := &values[i]
+		switch r.by {
+		case ownKey:
+			to.put(v.Hash(), v.Key())
+		case groupKey:
+			groupKeys(v, to, wanted)
+		case prefixKey:
+			if s := v.Text(); len(s) >= r.length {
+				to.add(s[:r.length])
+			}
+		default:
+			r.by.value(*v, to)
 		}
-	case groupKey:
-		groupKeys(v, to, wanted)
-	default:
-		r.by.value(v, to)
 	}
 }
 
-// lengths is a set of lengths in bytes, modulo 64.
+// lengths is a set of lengths in bytes, modulo 64, as hashes show them.
 type lengths uint64
 
-func (l lengths) has(s string) bool { return l>>(len(s)%64)&1 != 0 }
+func (l lengths) has(hash uint64) bool { return l>>(hash%64)&1 != 0 }
 
-func (l lengths) with(s string) lengths { return l | 1<<(len(s)%64) }
+func (l lengths) with(hash uint64) lengths { return l | 1<<(hash%64) }
 
 // Readers of keys that a value must have for a match without being all that it
 // takes: the index files by them, the match still looks.
@@ -67,29 +73,25 @@ var (
 	groupKey = &keyReader{name: "group"}
 )
 
-func groupKeys(v authz.Value, to *keyList, wanted lengths) {
-	add := func(key string) {
-		if wanted.has(key) {
-			to.add(key)
-		}
-	}
-	f, ok := asFQAN(v)
+// groupKeys leaves out the texts: nothing is compared with them.
+func groupKeys(v *authz.Value, to *keyList, wanted lengths) {
+	f, ok := v.Data().(authz.FQAN)
 	if !ok {
-		return
-	}
-	group := f.Group()
-	for i := 1; i < len(group); i++ {
-		if group[i] == '/' {
-			add(group[:i])
+		if f, ok = asFQAN(*v); !ok {
+			return
 		}
 	}
-	add(group)
+	for i := range f.Groups() {
+		if hash := f.GroupHash(i); wanted.has(hash) {
+			to.put(hash, "")
+		}
+	}
 }
 
 // ownKey compares values of one type by that type's own equality.
 var ownKey = &keyReader{name: "own", value: valueKey, literal: valueKey, single: true}
 
-func valueKey(v authz.Value, to *keyList) { to.add(v.Key()) }
+func valueKey(v authz.Value, to *keyList) { to.put(v.Hash(), v.Key()) }
 
 // textKey compares the text without blanks around it.
 var textKey = alike("text", func(v authz.Value, to *keyList) { to.add(trimmed(v)) })
@@ -123,7 +125,13 @@ func asFQAN(v authz.Value) (authz.FQAN, bool) {
 	return f, err == nil
 }
 
-func banNameKey(v authz.Value, to *keyList) { to.add(banName(v)) }
+func banNameKey(v authz.Value, to *keyList) {
+	if d, ok := v.Data().(authz.DN); ok {
+		to.put(d.BanHash(), d.BanKey())
+		return
+	}
+	to.add(authz.BanKey(v.Text()))
+}
 
 func banName(v authz.Value) string {
 	if d, ok := v.Data().(authz.DN); ok {

@@ -38,9 +38,6 @@ type match struct {
 	files []file
 }
 
-// isCertain reports whether a match compares keys and cannot fail.
-func (m *match) isCertain() bool { return m.reading >= 0 && !m.attr.required }
-
 // needed returns the keys of which a value must have one for the match to hold.
 func (m *match) needed() []file {
 	if m.reading < 0 {
@@ -104,19 +101,24 @@ func (a *allOf) eval(f *frame, v view) (match3, *authz.Status) {
 // only alternative: there tables 1 and 3 agree.
 type conjunction []match
 
-// eval lets one False beat Indeterminate, and so looks first for those that
-// are cheap.
+// eval lets one False beat Indeterminate, and so looks first at keys alone.
 func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
-	certain := 0
+	rest := false
 	for i := range ms {
-		if ms[i].isCertain() {
-			if !ms[i].compare(f, v) {
+		switch m := &ms[i]; {
+		case m.attr.required:
+			rest = true
+		case m.reading >= 0:
+			if !m.compare(f, v) {
 				return noMatch, nil
 			}
-			certain++
+		case !f.hasAny(m.files, v):
+			return noMatch, nil
+		default:
+			rest = true
 		}
 	}
-	if certain == len(ms) {
+	if !rest {
 		return matches, nil
 	}
 	return ms.evalRest(f, v)
@@ -125,7 +127,7 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 	result, cause := matches, (*authz.Status)(nil)
 	for i := range ms {
-		if ms[i].isCertain() {
+		if ms[i].reading >= 0 && !ms[i].attr.required {
 			continue
 		}
 		m, status := ms[i].eval(f, v)

@@ -33,7 +33,7 @@ func (c *compilation) selector(e *policies.Selector) *attribute {
 	}
 	s.path = path
 	if e.ContextID != "" {
-		s.context = c.slot(slot{category: e.Category, id: e.ContextID, typ: authz.XPathExpression})
+		s.context = c.slot(slot{attributeName: attributeName{e.Category, e.ContextID}, typ: authz.XPathExpression})
 	}
 	return &attribute{slot: -1, selector: s, typ: s.typ, required: e.MustBePresent, missing: &authz.Status{
 		Code:    authz.StatusMissingAttribute,

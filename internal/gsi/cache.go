@@ -3,6 +3,7 @@ package gsi
 import (
 	"container/list"
 	"crypto/x509"
+	"hash/maphash"
 	"slices"
 	"sync"
 )
@@ -21,7 +22,12 @@ type cache struct {
 	// same finds a chain by the address of its first certificate: crypto/tls
 	// shares the certificates of connections that present the same, and those
 	// here stay alive. It spares the digest of every request.
-	same  map[*x509.Certificate]*list.Element
+	same map[*x509.Certificate]*list.Element
+	// texts finds a chain by the key-info that it is: by its hash, and then by
+	// all of it. A digest would cost more than everything else of a request.
+	texts map[uint64]*list.Element
+	seed  maphash.Seed
+	once  sync.Once // seed
 	order list.List // most recently used first
 	bytes int
 }
@@ -29,7 +35,8 @@ type cache struct {
 type cached struct {
 	digest  [32]byte
 	subject *subject
-	other   [32]byte // digest of a key-info that is this chain; zero for none
+	text    []string // the key-info by which it was found last, if any
+	hash    uint64   // of text
 }
 
 // find returns the chain of these very certificates.
@@ -64,36 +71,83 @@ func (c *cache) add(digest [32]byte, s *subject) *subject {
 	}
 	if c.entries == nil {
 		c.entries, c.same = map[[32]byte]*list.Element{}, map[*x509.Certificate]*list.Element{}
+		c.texts = map[uint64]*list.Element{}
 	}
 	e := c.order.PushFront(&cached{digest: digest, subject: s})
 	c.entries[digest], c.same[s.chain.Certificates[0]] = e, e
 	c.bytes += s.size()
+	c.shrink()
+	return s
+}
+
+func (c *cache) shrink() {
 	for c.order.Len() > maxCached || c.bytes > maxCachedBytes {
 		last := c.order.Back()
 		oldest := c.order.Remove(last).(*cached)
 		delete(c.entries, oldest.digest)
-		delete(c.entries, oldest.other)
+		c.unname(oldest)
 		if first := oldest.subject.chain.Certificates[0]; c.same[first] == last {
 			delete(c.same, first)
 		}
 		c.bytes -= oldest.subject.size()
 	}
-	return s
 }
 
-// alias lets a chain that is remembered be found by another digest too, the
-// last one given.
-func (c *cache) alias(other, digest [32]byte) {
+// named returns the chain that was found by this key-info last.
+func (c *cache) named(text []string) (*subject, bool) {
+	hash := c.hash(text)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.texts[hash]
+	if !ok || !slices.Equal(e.Value.(*cached).text, text) {
+		return nil, false
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(*cached).subject, true
+}
+
+// name lets a chain that is remembered be found by a key-info.
+func (c *cache) name(text []string, digest [32]byte) {
+	hash := c.hash(text)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[digest]
 	if !ok {
 		return
 	}
+	if other, ok := c.texts[hash]; ok {
+		c.unname(other.Value.(*cached))
+	}
 	one := e.Value.(*cached)
-	delete(c.entries, one.other)
-	one.other = other
-	c.entries[other] = e
+	c.unname(one)
+	one.text, one.hash, c.texts[hash] = slices.Clone(text), hash, e
+	c.bytes += textSize(text)
+	c.shrink()
+}
+
+func (c *cache) unname(one *cached) {
+	if one.text != nil {
+		delete(c.texts, one.hash)
+		c.bytes -= textSize(one.text)
+		one.text = nil
+	}
+}
+
+func (c *cache) hash(text []string) uint64 {
+	c.once.Do(func() { c.seed = maphash.MakeSeed() })
+	sum := uint64(len(text))
+	for _, s := range text {
+		const odd = 0x9e3779b97f4a7c15 // the values in their order
+		sum = sum*odd ^ maphash.String(c.seed, s)
+	}
+	return sum
+}
+
+func textSize(text []string) (n int) {
+	for _, s := range text {
+		n += len(s)
+	}
+	return n
 }
 
 func (s *subject) size() int {

@@ -52,3 +52,41 @@ func TestCacheFindsNoOtherChain(t *testing.T) {
 	_, ok = c.find([]*x509.Certificate{leaf, bob})
 	require.True(t, ok)
 }
+
+// ⚿ A key-info finds the chain that it is, the one it was last, and goes with it.
+func TestCacheOfKeyInfos(t *testing.T) {
+	var c cache
+	_, ok := c.named([]string{"a"})
+	require.False(t, ok)
+	one := c.add([32]byte{1}, &subject{chain: Chain{Certificates: []*x509.Certificate{{}}}})
+	two := c.add([32]byte{2}, &subject{chain: Chain{Certificates: []*x509.Certificate{{}}}})
+	c.name([]string{"a", "b"}, [32]byte{1})
+	c.name([]string{"c"}, [32]byte{9})
+	for _, other := range [][]string{nil, {}, {"a"}, {"b", "a"}, {"ab"}, {"a", "b", ""}, {"c"}} {
+		_, ok := c.named(other)
+		require.False(t, ok, other)
+	}
+	found, ok := c.named([]string{"a", "b"})
+	require.True(t, ok)
+	require.Same(t, one, found)
+	c.name([]string{"a", "b"}, [32]byte{2})
+	found, _ = c.named([]string{"a", "b"})
+	require.Same(t, two, found)
+	require.Equal(t, 2, c.bytes)
+	c.name([]string{"abc"}, [32]byte{2})
+	_, ok = c.named([]string{"a", "b"})
+	require.False(t, ok, "one for each chain")
+	require.Len(t, c.texts, 1)
+	require.Equal(t, 3, c.bytes)
+
+	big := string(make([]byte, 1<<20))
+	for i := range 100 {
+		c.add([32]byte{100, byte(i)}, &subject{chain: Chain{Certificates: []*x509.Certificate{{}}}})
+		c.name([]string{big, string(rune(i))}, [32]byte{100, byte(i)})
+		require.LessOrEqual(t, c.bytes, maxCachedBytes)
+	}
+	require.Equal(t, len(c.entries), c.order.Len())
+	require.LessOrEqual(t, len(c.texts), len(c.entries))
+	_, ok = c.named([]string{"abc"})
+	require.False(t, ok, "gone with its chain")
+}

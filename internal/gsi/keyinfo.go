@@ -24,23 +24,20 @@ var ErrPrivateKey = errors.New("it holds a private key: send certificates only, 
 // the caller first. That the caller holds the key is the word of whoever
 // sends the request. The result is never nil.
 func (v *Verifier) FromKeyInfo(values []string) *authz.Credential {
-	digest := keyInfoDigest(values)
-	if s, ok := v.cache.get(digest); ok {
+	if s, ok := v.cache.named(values); ok {
 		return s.judge().credential
 	}
 	certs, err := readKeyInfo(values)
 	if err != nil {
-		return &authz.Credential{Digest: digest, Subject: "(a key-info that cannot be read)", Value: &Chain{}, Err: fmt.Errorf("key-info: %w", err)}
+		return &authz.Credential{Digest: keyInfoDigest(values), Subject: "(a key-info that cannot be read)", Value: &Chain{}, Err: fmt.Errorf("key-info: %w", err)}
 	}
 	c := v.Verify(certs)
-	v.cache.alias(digest, c.Digest)
+	v.cache.name(values, c.Digest)
 	return c
 }
 
-// keyInfoDigest never equals the digest of a chain: DER does not begin so.
 func keyInfoDigest(values []string) [sha256.Size]byte {
 	h := sha256.New()
-	h.Write([]byte("key-info"))
 	for _, s := range values {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(s)))

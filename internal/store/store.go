@@ -50,6 +50,9 @@ var (
 	// again; it goes on answering View. The failed update, never acknowledged,
 	// may show in those answers.
 	ErrBroken = errors.New("store takes no more updates until it is opened again")
+	// ErrFull: the disk has no room for the update, of which nothing was made.
+	// The store goes on; urgent updates (see Urgent) may still find room.
+	ErrFull = errors.New("no room on the disk")
 	// ErrInDoubt: the store is on other machines, and they ceased to answer in
 	// the middle of a commit. The update was made or will be, wholly, or never
 	// will: nobody can say which. Look before trying again. The store itself
@@ -67,6 +70,16 @@ var (
 	// this package. It is a mistake of the caller.
 	ErrInvalid = errors.New("invalid store operation")
 )
+
+// Urgent marks the updates of a context as those for which space was put aside:
+// what takes access away and must go on when the disk is full, such as a ban or
+// the end of a job. It is no order of precedence.
+func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx, urgent{}, true) }
+
+// IsUrgent reports whether Urgent marked a context.
+func IsUrgent(ctx context.Context) bool { return ctx.Value(urgent{}) != nil }
+
+type urgent struct{}
 
 // Store keeps records, a revision number and a journal.
 //

@@ -9,10 +9,15 @@
 // Updates run one after another, but those that arrive while another is being
 // written share one transaction of bbolt and one fsync: eight writers cost
 // little more than one. None of them returns before that fsync.
+//
+// With Options.Reserve the file owns blocks that it does not use yet, for urgent
+// updates when the disk is full. A write that finds no room changes nothing; a
+// failed fsync, after which nobody knows what the disk holds, ends all updates.
 package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -29,6 +34,7 @@ type Store struct {
 	db     *bbolt.DB
 	bell   *backend.Bell
 	writes queue
+	room   *room
 
 	// life is held for reading by every transaction and for writing by Close:
 	// bbolt would wait for transactions too, but refuses new ones too late.
@@ -65,11 +71,33 @@ func (s *Store) Update(ctx context.Context, fn func(store.WriteTx) error) (uint6
 	}
 	defer s.life.RUnlock()
 	number, err := s.writes.run(ctx, s, fn)
+	for range urgently {
+		if !errors.Is(err, store.ErrFull) || !store.IsUrgent(ctx) {
+			break
+		}
+		// Another update of its group was too large.
+		number, err = s.writes.run(ctx, s, fn)
+	}
 	if err != nil {
 		return 0, err
 	}
 	s.bell.Ring(number)
 	return number, nil
+}
+
+// urgently is how often an urgent update is tried again that found no room.
+const urgently = 3
+
+// Trouble says why updates are refused: the store is broken, or there is no room
+// but the reserve. nil if all is well, as of the last update.
+func (s *Store) Trouble() error {
+	if err := s.writes.fault.Load(); err != nil {
+		return *err
+	}
+	if err := s.room.trouble.Load(); err != nil {
+		return fmt.Errorf("%s: %w", s.path, *err)
+	}
+	return nil
 }
 
 // Watch implements store.Store.

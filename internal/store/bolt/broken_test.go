@@ -21,12 +21,13 @@ func write(s *Store, key string) (uint64, error) {
 	})
 }
 
-// failDisk makes every write to the store's file fail as a full disk does.
-func failDisk(t *testing.T, path string) {
+// failDisk puts a device in the place of the store's file. /dev/null takes every
+// write and fails to make it durable.
+func failDisk(t *testing.T, path, device string) {
 	t.Helper()
-	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	full, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("no /dev/full here: %v", err)
+		t.Skipf("no %s here: %v", device, err)
 	}
 	defer full.Close()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -47,7 +48,7 @@ func failDisk(t *testing.T, path string) {
 	require.True(t, found, "the store's file is not among the open ones")
 }
 
-// TestFailedCommit: after one failed commit nothing is acknowledged any more,
+// TestFailedCommit: after one failed fsync nothing is acknowledged any more,
 // even if the disk would take it, while reads go on; opened again, the store
 // holds exactly what was acknowledged.
 func TestFailedCommit(t *testing.T) {
@@ -56,7 +57,7 @@ func TestFailedCommit(t *testing.T) {
 	require.NoError(t, err)
 	_, err = write(s, "kept")
 	require.NoError(t, err)
-	failDisk(t, path)
+	failDisk(t, path, "/dev/null")
 
 	_, err = write(s, "lost")
 	require.ErrorIs(t, err, store.ErrBroken)
@@ -74,6 +75,7 @@ func TestFailedCommit(t *testing.T) {
 			return nil
 		}))
 	}
+	require.ErrorIs(t, s.Trouble(), store.ErrBroken)
 	check(s)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
@@ -95,7 +97,7 @@ func TestFailedGroup(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	s, err := Open(path, Options{})
 	require.NoError(t, err)
-	failDisk(t, path)
+	failDisk(t, path, "/dev/null")
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {

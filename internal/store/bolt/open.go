@@ -39,6 +39,10 @@ type Options struct {
 	// to the file, and refuses a damaged one with store.ErrCorrupt. Without it
 	// only the pages that opening needs are looked at.
 	Verify bool
+	// Reserve is how many bytes of disk to own for urgent updates, over what the
+	// store uses; 0 is none. Where the file system cannot promise them there is
+	// none either.
+	Reserve int64
 }
 
 // Open opens the store at path, with mode 0600 if it creates it.
@@ -77,7 +81,7 @@ func precheck(path string, options Options) error {
 }
 
 func openFile(path string, options Options) (_ *Store, err error) {
-	db, err := openDB(path, options)
+	db, file, err := openDB(path, options)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +93,7 @@ func openFile(path string, options Options) (_ *Store, err error) {
 	if err := guarded(func() error { return prepare(db, path, options.Verify) }); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, db: db}
+	s := &Store{path: path, db: db, room: newRoom(file, options.Reserve)}
 	return s, guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
 			current, err := newState(tx)
@@ -98,6 +102,7 @@ func openFile(path string, options Options) (_ *Store, err error) {
 			}
 			if err == nil {
 				s.bell = backend.NewBell(current.revision)
+				_ = s.room.ensure(tx.Size()) // Trouble tells
 			}
 			return err
 		})
@@ -105,12 +110,12 @@ func openFile(path string, options Options) (_ *Store, err error) {
 }
 
 // openDB opens the file with bbolt and says what its errors mean here.
-func openDB(path string, options Options) (db *bbolt.DB, err error) {
+func openDB(path string, options Options) (db *bbolt.DB, file *os.File, err error) {
 	wait := options.Wait
 	if wait == 0 {
 		wait = 2 * time.Second
 	}
-	var file *os.File // let go by hand if bbolt panics
+	// The file is let go by hand if bbolt panics.
 	err = guarded(func() (err error) {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: wait, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped,
@@ -124,18 +129,18 @@ func openDB(path string, options Options) (db *bbolt.DB, err error) {
 	})
 	switch {
 	case err == nil:
-		return db, nil
+		return db, file, nil
 	case errors.Is(err, store.ErrCorrupt):
 		release(file)
-		return nil, err
+		return nil, nil, err
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%w: waited %s for its lock; stop that process or give it another file", store.ErrInUse, wait)
+		return nil, nil, fmt.Errorf("%w: waited %s for its lock; stop that process or give it another file", store.ErrInUse, wait)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %w", store.ErrForeign, err)
+		return nil, nil, fmt.Errorf("%w: %w", store.ErrForeign, err)
 	case errors.Is(err, berrors.ErrChecksum):
-		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+		return nil, nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
-	return nil, err
+	return nil, nil, err
 }
 
 // release lets go of a file that a panic left open. Closing it is not enough: the

@@ -20,14 +20,16 @@ const groupLimit = 128
 type queue struct {
 	waiting atomic.Int64
 	mu      sync.Mutex
-	group   *group // updates run but not committed
-	broken  error  // set once by a failed commit
+	group   *group                // updates run but not committed
+	broken  error                 // set once by a failed commit
+	fault   atomic.Pointer[error] // broken, for others to see
 }
 
 // group is one transaction of bbolt that several updates share.
 type group struct {
 	tx   *bbolt.Tx
 	size int
+	full error         // why only urgent updates can be taken
 	done chan struct{} // closed when err is final
 	err  error
 }
@@ -75,12 +77,15 @@ func (q *queue) begin(ctx context.Context, s *Store) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
-	q.group = &group{tx: tx, done: make(chan struct{})}
+	q.group = &group{tx: tx, done: make(chan struct{}), full: s.room.ensure(tx.Size())}
 	return nil
 }
 
 // one runs fn over the group's transaction and applies what it wrote.
 func (q *queue) one(ctx context.Context, s *Store, fn func(store.WriteTx) error) (uint64, *group, error) {
+	if q.group.full != nil && !store.IsUrgent(ctx) {
+		return 0, nil, fmt.Errorf("write %s: %w", s.path, q.group.full)
+	}
 	current, err := newState(q.group.tx)
 	if err != nil {
 		return 0, nil, fmt.Errorf("write %s: %w", s.path, err)
@@ -114,13 +119,38 @@ func (q *queue) commit(s *Store) {
 	}
 	g.err = fmt.Errorf("write %s: %w", s.path, store.ErrBroken) // holds if Commit panics
 	q.broken = g.err
-	defer func() { q.group = nil; close(g.done) }()
-	if err := g.tx.Commit(); err != nil {
+	defer func() {
+		if q.broken != nil {
+			q.fault.Store(&q.broken)
+		}
+		q.group = nil
+		close(g.done)
+	}()
+	number := g.tx.ID()
+	err := g.tx.Commit()
+	switch {
+	case err == nil:
+		g.err, q.broken = nil, nil
+		if g.full == nil {
+			s.room.trouble.Store(nil)
+		}
+	case refusedWrite(err) && s.stands(number-1):
+		g.err, q.broken = fmt.Errorf("write %s: %w", s.path, s.room.refuse(err)), nil
+	default:
 		g.err = fmt.Errorf("write %s: %w: %w", s.path, store.ErrBroken, err)
 		q.broken = g.err
-		return
 	}
-	g.err, q.broken = nil, nil
+}
+
+// stands reports whether the file is still as the transaction of bbolt with this
+// number left it: bbolt writes all pages elsewhere before the one that counts.
+func (s *Store) stands(number int) bool {
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = tx.Rollback() }()
+	return tx.ID() == number
 }
 
 // abandon fails every member of the group; the file is as it was.

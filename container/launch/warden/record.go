@@ -127,12 +127,15 @@ func (f folder) write(name string, v any) error {
 func (f folder) replace(name string, text []byte) error {
 	at := int(f.dir.Fd())
 	beside := name + ".new"
-	fd, err := unix.Openat(at, beside, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	file, err := f.beside(beside)
 	if err != nil {
 		return err
 	}
-	file := os.NewFile(uintptr(fd), beside)
+	// Cut to its length after the write and not before: see reserve.
 	_, err = file.Write(text)
+	if err == nil {
+		err = file.Truncate(int64(len(text)))
+	}
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
@@ -140,6 +143,37 @@ func (f folder) replace(name string, text []byte) error {
 		return err
 	}
 	return f.dir.Sync()
+}
+
+func (f folder) beside(name string) (*os.File, error) {
+	fd, err := unix.Openat(int(f.dir.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// reserved is more than any record but a claim has, in bytes.
+const reserved = 4096
+
+// reserve puts space aside for the records that end a job, so that a job which
+// filled the disk can be ended all the same. Where the file system cannot
+// promise space there is none.
+func (f folder) reserve(names ...string) error {
+	for _, name := range names {
+		file, err := f.beside(name + ".new")
+		if err != nil {
+			return fmt.Errorf("record %s: %w", name, err)
+		}
+		err = unix.Fallocate(int(file.Fd()), 0, 0, reserved)
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+			err = nil
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("record %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // lock opens the lock and takes it. It returns nil without an error when

@@ -45,6 +45,9 @@ func (w *Warden) startDue(ctx context.Context, f folder, g launch.Grant, o launc
 	if err != nil || !due {
 		return err
 	}
+	if err := f.reserve(cancelFile, exitFile); err != nil {
+		return err
+	}
 	if err := f.write(claimFile, w.claim(g, o)); err != nil {
 		return err
 	}

@@ -16,10 +16,23 @@ const accountLife = time.Minute
 // directory is the machine's account database, or the file that the
 // configuration puts in its place.
 func (s *site) directory() (account.Directory, error) {
-	if path := string(s.config.Accounts.File); path != "" {
-		return account.ReadFile(path)
+	c := &s.config.Accounts
+	var d account.Directory = account.Cache(account.Getent{}, accountLife, s.now)
+	if path := string(c.File); path != "" {
+		file, err := account.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		d = file
 	}
-	return account.Cache(account.Getent{}, accountLife, s.now), nil
+	if c.GroupFile == "" {
+		return d, nil
+	}
+	groups, err := account.ReadGroupFile(string(c.GroupFile))
+	if err != nil {
+		return nil, fmt.Errorf("accounts.group-file: %w", err)
+	}
+	return groups.Over(d), nil
 }
 
 // accounts is the mapping from identities to accounts: by the files here, or by
@@ -28,19 +41,7 @@ func (s *site) accounts() (accountMapper, error) {
 	if len(s.config.Accounts.Service) > 0 {
 		return s.remoteAccounts()
 	}
-	d, err := s.directory()
-	if err != nil {
-		return nil, err
-	}
-	c := s.config.Accounts
-	m, err := account.NewMapper(context.Background(), account.Config{
-		Directory: d, Rules: account.Rules{Floor: c.Floor}, AccountMap: string(c.GridMapfile), GroupMap: string(c.GroupMapfile),
-		Prefer: account.Preference{DNForLogin: true, DNForGroup: true}, Community: c.Community, Shared: c.Shared, Log: s.log, Now: s.now,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("accounts: %w", err)
-	}
-	return m, nil
+	return s.localAccounts()
 }
 
 // accountNames lets the launcher in this process look accounts up where the

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/authnprofile"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 	"github.com/gatehouse-authz/gatehouse/internal/store/etcd"
+	"github.com/gatehouse-authz/gatehouse/pep/account"
 	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
@@ -136,6 +137,13 @@ type AccountsConfig struct {
 	Floor  uint32   `yaml:"floor"` // least uid
 	// File replaces the system's account database.
 	File conf.Path `yaml:"file"`
+	// GroupFile adds local groups, in the form of /etc/group.
+	GroupFile conf.Path `yaml:"group-file"`
+	// Tokens name accounts for holders of tokens.
+	Tokens []account.TokenRule `yaml:"tokens"`
+	// Pools are accounts that are leased to people.
+	Pools  []PoolConfig `yaml:"pools"`
+	Leases LeasesConfig `yaml:"leases"`
 	// Service asks mapping services over one store, https://host:8155, instead of
 	// the files here.
 	Service []string `yaml:"service"`
@@ -165,7 +173,7 @@ func defaults() Config {
 		Trust:  TrustConfig{Directory: "/etc/grid-security/certificates", CRL: "require", AuthnProfiles: authnprofile.DefaultPattern},
 		Status: "127.0.0.1:8149",
 		Accounts: AccountsConfig{
-			Floor: 1000,
+			Floor: 1000, Leases: defaultLeases(),
 		},
 	}
 }
@@ -251,6 +259,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("accounts.service: a mapping service asks no other; give it a map file or pools")
 	case len(c.Accounts.Service) > 0 && (c.Accounts.GridMapfile != "" || c.Accounts.GroupMapfile != "" || len(c.Accounts.Community) > 0):
 		return fmt.Errorf("accounts.service: the mapping service has the map files and communities; leave them out here")
+	case c.Accounts.checkPools() != nil:
+		return c.Accounts.checkPools()
 	case c.Container != nil && c.Signer != nil:
 		return fmt.Errorf("a container and a signer in one process: the container must not hold the key; run the signer with a configuration and a user of its own")
 	case c.Container != nil && c.PDP == nil:

@@ -52,7 +52,7 @@ func (s *site) buildContainer(ctx context.Context) error {
 	files := &sandbox.Launched{Granter: granter, Launcher: launcher}
 	jobs, err := job.New(job.Config{
 		Store: s.local, Submitter: fork.New(launcher, granter), Files: files, Recorder: s.recorder, Log: s.log, Now: s.now,
-		Retention: c.Retention.Std(),
+		Retention: c.Retention.Std(), Confirm: s.confirm,
 	})
 	if err != nil {
 		return err
@@ -137,6 +137,7 @@ func (s *site) buildEnforcer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.confirmer = accounts
 	s.witness = &witness{Decider: s.engine, now: s.now, seen: s.seen}
 	s.enforcer = &pep.Enforcer{
 		Process: "container", Enrichers: append(enrichers, external...), Decider: s.witness,

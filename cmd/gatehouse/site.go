@@ -24,6 +24,9 @@ import (
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/pep"
+	"github.com/gatehouse-authz/gatehouse/pep/account"
+	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
+	"github.com/gatehouse-authz/gatehouse/pep/mapping"
 )
 
 // trustReload is how often trust directories and certificates are looked at.
@@ -53,15 +56,18 @@ type site struct {
 	store      store.Store    // of policies and leases
 	local      store.Store    // of this machine's jobs; often the same
 
-	pap      *pap.Service
-	admins   *pdp.Engine
-	seen     *seen                                       // who was here lately
-	caller   func(*http.Request) (*authz.Request, error) // who is at the PAP's door
-	engine   *pdp.Engine
-	follower *api.Follower // of a PAP elsewhere
-	witness  *witness
-	enforcer *pep.Enforcer
-	jobs     *job.Service
+	pap       *pap.Service
+	admins    *pdp.Engine
+	seen      *seen                                       // who was here lately
+	caller    func(*http.Request) (*authz.Request, error) // who is at the PAP's door
+	engine    *pdp.Engine
+	follower  *api.Follower // of a PAP elsewhere
+	witness   *witness
+	enforcer  *pep.Enforcer
+	jobs      *job.Service
+	pools     *leases.Pools     // nil: no accounts are leased here
+	mapper    *account.Mapper   // nil: the mapping is elsewhere
+	confirmer mapping.Confirmer // of the accounts of jobs
 
 	papAddress, containerAddress, mappingAddress net.Addr
 }
@@ -82,7 +88,7 @@ func newSite(ctx context.Context, c Config, log *slog.Logger) (s *site, err erro
 	s.health = daemon.NewHealth("Gatehouse", version(), s.now)
 	s.group = daemon.Group{Log: log, Health: s.health, Notify: daemon.Systemd}
 	for _, build := range []func(context.Context) error{
-		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.buildMapping, s.buildContainer, s.buildSigner, s.openControl,
+		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.openPools, s.buildMapping, s.buildContainer, s.buildSigner, s.openControl,
 	} {
 		if err := build(ctx); err != nil {
 			return s, err

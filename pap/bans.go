@@ -25,7 +25,7 @@ const maxText = 4 << 10
 // refuses more: it lasts longer, or follows the links of a person, and then
 // replaces it. ID, Author and Time of the bans are set.
 func (s *Service) Ban(ctx context.Context, r change.Request, pap string, bans ...change.Ban) (change.Result, error) {
-	return s.change(ctx, r, "ban", []any{pap, bans}, func(d *draft) error {
+	return s.change(store.Urgent(ctx), r, "ban", []any{pap, bans}, func(d *draft) error {
 		if err := d.mustPAP(pap, false); err != nil {
 			return err
 		}

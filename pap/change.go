@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,7 +33,11 @@ func (s *Service) change(ctx context.Context, r change.Request, operation string
 		d.result.Revision = revision(tx, 0)
 		return s.transact(d, r, digest, do)
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrFull):
+		s.log.Error("a change found no room", "author", r.Author.Name, "operation", operation, "error", err)
+		return change.Result{}, fmt.Errorf("%s: %w", operation, change.ErrNoRoom)
+	case err != nil:
 		return change.Result{}, fmt.Errorf("%s: %w", operation, err)
 	}
 	if d.result.Changed {

@@ -25,7 +25,8 @@ func (s *Service) Report(ctx context.Context, f change.Follower) error {
 		return fmt.Errorf("%w: a follower needs a name of at most 256 bytes and an identity, both in UTF-8", change.ErrInvalid)
 	}
 	f.Seen = s.now()
-	_, err := s.store.Update(ctx, func(tx store.WriteTx) error {
+	// Urgent, because who cannot report cannot go on to the next ban either.
+	_, err := s.store.Update(store.Urgent(ctx), func(tx store.WriteTx) error {
 		before, known, err := follower(tx, f.Name)
 		switch {
 		case err != nil:

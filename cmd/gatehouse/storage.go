@@ -19,6 +19,10 @@ import (
 // storeName is the store's file in the data directory.
 const storeName = "gatehouse.db"
 
+// storeReserve is the space on the disk that is kept for bans and the ends of
+// jobs: some thousands.
+const storeReserve = 16 << 20
+
 // StoreConfig says where policies, bans and leases are kept. Without it they
 // are in a file of the data directory. Jobs always are: they belong to their
 // machine.
@@ -62,11 +66,11 @@ func (s *site) openStore(ctx context.Context) error {
 	c := &s.config
 	shared := c.Store.Etcd != nil && (c.PAP != nil || c.Mapping != nil || c.Container != nil && len(c.Accounts.Service) == 0)
 	if c.Container != nil || c.PAP != nil && !shared {
-		kept, err := bolt.Open(filepath.Join(string(c.Data), storeName), bolt.Options{MustExist: !c.createStore})
+		kept, err := bolt.Open(filepath.Join(string(c.Data), storeName), bolt.Options{MustExist: !c.createStore, Reserve: storeReserve})
 		if err != nil {
 			return err
 		}
-		s.local = s.watch("store", kept, nil)
+		s.local = s.watch("store", kept, func() error { return explained(kept.Trouble()) })
 		s.store = s.local
 	}
 	if !shared {
@@ -83,6 +87,14 @@ func (s *site) openStore(ctx context.Context) error {
 	}
 	s.store = s.watch("etcd", kept, kept.Trouble)
 	return nil
+}
+
+// explained says what goes on and what to do on a full disk.
+func explained(err error) error {
+	if errors.Is(err, store.ErrFull) {
+		return fmt.Errorf("%w; only bans and what ends jobs are taken: make room", err)
+	}
+	return err
 }
 
 // watch shows on /status what is wrong with a store, and closes it in the end.

@@ -99,10 +99,11 @@ func endedKey(j *Job) string { return j.Ended.UTC().Format("2006-01-02T15:04:05"
 var errUnchanged = errors.New("unchanged")
 
 // update changes one record in one transaction. A change that returns
-// errUnchanged leaves it and is no error.
+// errUnchanged leaves it and is no error. A full disk keeps new jobs out, and
+// none of those there are from being ended.
 func (s *Service) update(ctx context.Context, id string, change func(*Job) error) (Job, error) {
 	var j Job
-	_, err := s.config.Store.Update(ctx, func(tx store.WriteTx) (err error) {
+	_, err := s.config.Store.Update(store.Urgent(ctx), func(tx store.WriteTx) (err error) {
 		if j, err = get(tx, id); err != nil {
 			return err
 		}

@@ -378,7 +378,7 @@ func (s *Service) purge(ctx context.Context, j *Job) error {
 	if err := s.config.Submitter.Reap(ctx, j.ID); err != nil {
 		return fmt.Errorf("purge: %w", err)
 	}
-	_, err := s.config.Store.Update(ctx, func(tx store.WriteTx) error {
+	_, err := s.config.Store.Update(store.Urgent(ctx), func(tx store.WriteTx) error {
 		erase(tx, j)
 		return nil
 	})

@@ -37,6 +37,7 @@ const (
 	KindNotAllowed       Kind = "not-allowed"
 	KindTooLarge         Kind = "too-large"
 	KindUnavailable      Kind = "unavailable"
+	KindNoRoom           Kind = "no-room"
 	KindInternal         Kind = "internal"
 	KindUnknownOperation Kind = "unknown-operation"
 )
@@ -51,6 +52,7 @@ var kinds = []struct {
 	{KindRefused, http.StatusForbidden, ErrRefused},
 	{KindTooLarge, http.StatusRequestEntityTooLarge, ErrTooLarge},
 	{KindUnavailable, http.StatusServiceUnavailable, ErrUnavailable},
+	{KindNoRoom, http.StatusInsufficientStorage, change.ErrNoRoom},
 	{KindUnknownOperation, http.StatusNotFound, ErrUnknownOperation},
 	{KindConflict, http.StatusPreconditionFailed, change.ErrConflict},
 	{KindLarge, http.StatusPreconditionRequired, change.ErrLarge},

@@ -25,6 +25,9 @@ var (
 	// ErrLarge: the change would leave no ban in force, or change the answer for
 	// too many (DECISIONS 20), and was not forced.
 	ErrLarge = errors.New("large change needs force")
+	// ErrNoRoom: the disk under the store is full. Nothing was changed; bans are
+	// still taken.
+	ErrNoRoom = errors.New("no room on the disk of the administration point: nothing but bans is accepted")
 	// ErrNotAllowed: what must stay as it is, such as the PAP "default".
 	ErrNotAllowed = errors.New("is not allowed")
 )

@@ -89,7 +89,7 @@ func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 	g := group{category: c, place: d.here()}
 	first := len(d.room.attrs)
 	var contents string
-	hasContent := false
+	named, hasContent := c != "", false
 	err := d.object(what, func(member []byte) (known bool, err error) {
 		switch string(member) {
 		case "CategoryId":
@@ -99,7 +99,7 @@ func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 			if c != "" && category != c {
 				return true, &Error{g.place.position(), what + " is not of the category " + quote(id)}
 			}
-			g.category = category
+			g.category, named = category, true
 		case "Id":
 			g.id, err = d.text("Id")
 		case "Content":
@@ -119,7 +119,7 @@ func (d *jsonDecoder) group(what string, c authz.Category) (group, error) {
 	switch {
 	case err != nil:
 		return g, err
-	case g.category == "":
+	case !named:
 		return g, &Error{g.place.position(), what + " has no CategoryId"}
 	}
 	g.attrs = d.room.takeAttributes(first)
@@ -171,10 +171,12 @@ func (d *jsonDecoder) attribute() (authz.Attribute, error) {
 	var a authz.Attribute
 	var raw jsonValue
 	var t authz.DataType
+	named := false // the empty name is one too, as in XML
 	err := d.object("Attribute", func(member []byte) (known bool, err error) {
 		switch string(member) {
 		case "AttributeId":
 			a.ID, err = d.text("AttributeId")
+			named = true
 		case "Issuer":
 			a.Issuer, err = d.text("Issuer")
 		case "DataType":
@@ -191,7 +193,7 @@ func (d *jsonDecoder) attribute() (authz.Attribute, error) {
 	switch {
 	case err != nil:
 		return a, err
-	case a.ID == "":
+	case !named:
 		return a, &Error{place.position(), "an Attribute has no AttributeId"}
 	case !raw.given():
 		return a, &Error{place.position(), "attribute " + quote(a.ID) + " has no Value"}

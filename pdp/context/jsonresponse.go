@@ -197,12 +197,13 @@ func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 	var a authz.Assignment
 	var raw jsonValue
 	var t authz.DataType
-	place := d.here()
+	place, named := d.here(), false
 	err = d.object("AttributeAssignment", func(member []byte) (known bool, err error) {
 		var text string
 		switch string(member) {
 		case "AttributeId":
 			a.ID, err = d.text("AttributeId")
+			named = true
 		case "Category":
 			text, err = d.text("Category")
 			a.Category = longCategory(text)
@@ -220,7 +221,7 @@ func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !raw.given() || a.ID == "":
+	case !raw.given() || !named:
 		return nil, &Error{place.position(), "an AttributeAssignment needs AttributeId and Value"}
 	}
 	values, err := d.values(raw, t)

@@ -10,6 +10,7 @@ import (
 
 	stdcontext "context"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -213,6 +214,8 @@ func seeds(f *testing.F, pattern string) {
 func FuzzRead(f *testing.F) {
 	seeds(f, "xacml?/*/*Request.xml")
 	f.Add([]byte(`{"Request": {"AccessSubject": {"Attribute": [{"AttributeId": "a", "Value": [1, 2.5]}]}, "Resource": {"Content": "<a/>"}}}`))
+	f.Add([]byte(`<Request xmlns="` + context.TwoNamespace + `"><Subject/><Resource/><Action><Attribute AttributeId="" DataType="0"><AttributeValue/></Attribute></Action></Request>`))
+	f.Add([]byte(`{"Request": {"Resource": {"Attribute": {"AttributeId": "\u00e9\/", "DataType": "anyURI", "Value": ["\"x\\", "\ud834\udd1e"], "IncludeInResult": true}}}}`))
 	f.Add([]byte(`{"Request": {"Category": [{"CategoryId": "c", "Id": "x"}], "MultiRequests": {"RequestReference": [{"ReferenceId": ["x"]}]}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o := trusting()
@@ -223,6 +226,9 @@ func FuzzRead(f *testing.F) {
 		r, err := context.Read("r", data, o)
 		if err != nil {
 			return
+		}
+		if r.Form == context.JSON {
+			require.True(t, jsontext.Value(data).IsValid(), "%q", data)
 		}
 		questions, err := r.Questions()
 		if err != nil {

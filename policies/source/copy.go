@@ -17,7 +17,8 @@ import (
 type Copy struct {
 	revision authz.Revision
 	paps     map[string]change.PAP
-	bans     map[string]map[string]*change.Ban // those of the edits, which nobody changes
+	bans     policies.List[*folded]
+	folder   folder
 	units    map[unitKey]change.Unit
 	below    map[unitKey]map[string]bool // ids of the children of a unit, by parent
 	rows     map[string]change.Row
@@ -42,7 +43,12 @@ func (c *Copy) Apply(set change.Set) (policies.Update, error) {
 		*c = Copy{}
 	}
 	var differences []change.Difference
+	var bans policies.Builder[*folded]
 	for _, e := range set.Edits {
+		if set.Whole && e.Ban != nil && !e.Remove { // a million are not put one by one
+			bans.Add(c.folder.fold(e.Ban))
+			continue
+		}
 		d := c.edit(e)
 		if !set.Whole {
 			differences = append(differences, d)
@@ -50,6 +56,7 @@ func (c *Copy) Apply(set change.Set) (policies.Update, error) {
 	}
 	c.revision = set.To
 	if set.Whole {
+		c.bans = bans.List()
 		base, err := Snapshot(c, Everyone, set.To)
 		return policies.Update{From: from, To: set.To, Base: base}, err
 	}
@@ -61,8 +68,8 @@ func (c *Copy) Whole() change.Set {
 	set := change.Set{To: c.revision, Whole: true}
 	for p := range c.PAPs() {
 		set.Edits = append(set.Edits, change.Edit{PAP: &p})
-		for _, b := range c.bans[p.Alias] {
-			set.Edits = append(set.Edits, change.Edit{Ban: b})
+		for b := range c.Bans(p.Alias) {
+			set.Edits = append(set.Edits, change.Edit{Ban: &b})
 		}
 	}
 	for _, row := range sorted(c.rows) {
@@ -100,9 +107,11 @@ func (c *Copy) edit(e change.Edit) change.Difference {
 	case e.PAP != nil:
 		set(&c.paps, e.PAP.Alias, *e.PAP, e.Remove)
 	case e.Ban != nil:
-		bans := c.bans[e.Ban.PAP]
-		set(&bans, e.Ban.ID, e.Ban, e.Remove)
-		set(&c.bans, e.Ban.PAP, bans, false)
+		if e.Remove {
+			c.bans, _ = c.bans.Remove(e.Ban.PAP, e.Ban.ID)
+		} else {
+			c.bans = c.bans.Put(c.folder.fold(e.Ban))
+		}
 	case e.Row != nil:
 		set(&c.rows, e.Row.Name, *e.Row, e.Remove)
 	case e.Person != nil:
@@ -136,8 +145,8 @@ func (c *Copy) find(e change.Edit) *change.Edit {
 			return &change.Edit{PAP: &p}
 		}
 	case e.Ban != nil:
-		if b, ok := c.bans[e.Ban.PAP][e.Ban.ID]; ok {
-			return &change.Edit{Ban: b}
+		if b, ok := c.bans.Get(e.Ban.PAP, e.Ban.ID); ok {
+			return &change.Edit{Ban: b.ban()}
 		}
 	case e.Row != nil:
 		if r, ok := c.rows[e.Row.Name]; ok {
@@ -175,8 +184,8 @@ func (c *Copy) PAP(alias string) (change.PAP, bool) { p, ok := c.paps[alias]; re
 // Bans implements Records.
 func (c *Copy) Bans(pap string) iter.Seq[change.Ban] {
 	return func(yield func(change.Ban) bool) {
-		for _, b := range c.bans[pap] {
-			if !yield(*b) {
+		for b := range c.bans.All() {
+			if b.like.PAP == pap && !yield(*b.ban()) {
 				return
 			}
 		}

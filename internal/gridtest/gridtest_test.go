@@ -71,3 +71,18 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, strings.Contains(string(policy), "/DC=test/*"), string(policy))
 }
+
+func TestRSAKeys(t *testing.T) {
+	seen := map[string]bool{}
+	for bits, count := range map[int]int{1024: 2, 2048: 8, 4096: 1} {
+		for n := range count {
+			k, err := gridtest.RSAKey(bits, n)
+			require.NoError(t, err)
+			require.Equal(t, bits, k.N.BitLen())
+			require.False(t, seen[k.N.String()])
+			seen[k.N.String()] = true
+		}
+		_, err := gridtest.RSAKey(bits, count)
+		require.Error(t, err)
+	}
+}

@@ -2,7 +2,6 @@ package gsi_test
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -35,8 +34,10 @@ type heavy struct {
 func newHeavy(b *testing.B) *heavy {
 	b.Helper()
 	const base = "/DC=test/DC=heavy"
+	made := 0
 	key := func() *rsa.PrivateKey {
-		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		k, err := gridtest.RSAKey(2048, made)
+		made++
 		require.NoError(b, err)
 		return k
 	}

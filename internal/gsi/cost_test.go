@@ -1,8 +1,6 @@
 package gsi_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"testing"
 	"time"
@@ -18,7 +16,7 @@ import (
 // time (threats 21, 22).
 func TestCostOfAHostileChain(t *testing.T) {
 	s := newSite(t, true)
-	key, err := rsa.GenerateKey(rand.Reader, 4096)
+	key, err := gridtest.RSAKey(4096, 0)
 	require.NoError(t, err)
 	names := []string{"/DC=evil/CN=a", "/DC=evil/CN=b", "/DC=evil/CN=c"}
 	cas := make([]*gridtest.CA, len(names))

@@ -175,8 +175,13 @@ var (
 )
 
 func (l *limbo) addOld(kind oldEntity, shape oldShape, fault string, at int, f limboFault) {
-	e, err := kind.make(l)
-	require.NoError(l.t, err, kind.name)
+	var err error
+	e := l.made["old "+kind.name]
+	if e == nil {
+		e, err = kind.make(l)
+		require.NoError(l.t, err, kind.name)
+		l.made["old "+kind.name] = e
+	}
 	subject, err := e.DN()
 	require.NoError(l.t, err)
 	c := oldCase{limboCase{name: fmt.Sprintf("%s/%s/%s %d", kind.name, shape.name, fault, at), subject: subject.Slash(), limited: shape.limited}, kind.needs | shape.needs}

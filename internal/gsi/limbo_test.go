@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -57,6 +56,7 @@ type limbo struct {
 	verifier                *gsi.Verifier
 	cases                   []limboCase
 	old                     []oldCase
+	made                    map[string]*gridtest.Entity // end entities, by kind
 }
 
 func newECKey(t *testing.T, curve elliptic.Curve) crypto.Signer {
@@ -94,7 +94,7 @@ func selfSigned(s gridtest.Spec) (*gridtest.Entity, error) {
 
 func newLimbo(t *testing.T) *limbo {
 	t.Helper()
-	l := &limbo{t: t, trustDir: t.TempDir()}
+	l := &limbo{t: t, trustDir: t.TempDir(), made: map[string]*gridtest.Entity{}}
 	var err error
 	must := func() { t.Helper(); require.NoError(t, err) }
 	l.grid, err = gridtest.New()
@@ -115,9 +115,9 @@ func newLimbo(t *testing.T) *limbo {
 	must()
 	l.impostor, err = l.namesake.VOMS("testvo", "voms.test")
 	must()
-	l.rsa, err = rsa.GenerateKey(rand.Reader, 2048)
+	l.rsa, err = gridtest.RSAKey(2048, 0)
 	must()
-	l.weakRSA, err = rsa.GenerateKey(rand.Reader, 1024)
+	l.weakRSA, err = gridtest.RSAKey(1024, 0)
 	must()
 	l.ancient, err = gridtest.NewCAFrom("/DC=test/DC=ancient", gridtest.Spec{Subject: "/DC=test/DC=ancient/CN=CA", Key: l.rsa})
 	must()
@@ -180,12 +180,15 @@ func (l *limbo) build() {
 	}
 }
 
-func (l *limbo) entity(kind limboEntity) (*gridtest.Entity, string) {
+func (l *limbo) entity(kind limboEntity) (e *gridtest.Entity, subject string) {
 	s := gridtest.Spec{Subject: kind.subject}
 	if s.Subject == "" {
 		s.Subject = limboAnn
 	}
-	subject := s.Subject
+	subject = s.Subject
+	if e := l.made[kind.name]; e != nil {
+		return e, subject
+	}
 	if kind.spec != nil {
 		kind.spec(l, &s)
 	}
@@ -195,6 +198,7 @@ func (l *limbo) entity(kind limboEntity) (*gridtest.Entity, string) {
 	}
 	e, err := issue(l, s)
 	require.NoError(l.t, err, kind.name)
+	l.made[kind.name] = e
 	return e, subject
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -464,7 +463,7 @@ func TestAttributesThatCountAgainstTheCaller(t *testing.T) {
 
 // ⚿ Attribute certificates of MD5 and SHA-1 count behind their switch only.
 func TestWeakAttributeCertificates(t *testing.T) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := gridtest.RSAKey(2048, 0)
 	require.NoError(t, err)
 	ca, err := gridtest.NewCA("/DC=test")
 	require.NoError(t, err)

@@ -207,7 +207,7 @@ func TestStructureBeforeSignatures(t *testing.T) {
 func TestKeys(t *testing.T) {
 	ca, err := gridtest.NewCA("/DC=test")
 	require.NoError(t, err)
-	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	weak, err := gridtest.RSAKey(1024, 0)
 	require.NoError(t, err)
 	e, err := ca.Issue(gridtest.Spec{Subject: "/DC=test/CN=weak", Key: weak})
 	require.NoError(t, err)

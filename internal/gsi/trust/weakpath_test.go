@@ -2,8 +2,6 @@ package trust_test
 
 import (
 	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -111,7 +109,7 @@ func TestWeakPaths(t *testing.T) {
 // ⚿ Two CAs of SHA-1 that certify each other, ten times over: the search ends.
 func TestWeakCircle(t *testing.T) {
 	s := newSite(t, trust.Options{Accept: weak.SHA1 | weak.MD5})
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := gridtest.RSAKey(2048, 0)
 	require.NoError(t, err)
 	names := []string{"/DC=evil/CN=a", "/DC=evil/CN=b", "/DC=evil/CN=c"}
 	cas := make([]*gridtest.CA, len(names))

@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 // ⚿ A weak signature is verified behind its switch and nowhere else, and behind
 // it is still verified (threats 23).
 func TestSignatures(t *testing.T) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := gridtest.RSAKey(2048, 0)
 	require.NoError(t, err)
 	old, err := gridtest.NewCAFrom("/DC=test", gridtest.Spec{Subject: "/DC=test/CN=CA", Key: key})
 	require.NoError(t, err)

@@ -90,7 +90,7 @@ func (a *access) ask(f *frame, r *authz.Request) bool {
 	}
 	p := f.program
 	inner := p.compiler.frames.Get().(*frame)
-	inner.start(p, r, f.now)
+	inner.start(p, r, f.now(), nil)
 	inner.context, inner.calls, inner.depth = f.context, f.calls, f.depth+1
 	o := p.run(inner)
 	if f.trace != nil {

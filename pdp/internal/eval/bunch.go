@@ -6,6 +6,7 @@ import "slices"
 type bunch struct {
 	edit    *transaction
 	members []member
+	room    [3]member // for the members, while there are so few
 }
 
 // member is a child with what else it asks for: most of those that do not apply
@@ -78,9 +79,9 @@ func together(tx *transaction, what any, under file, c child) any {
 	switch {
 	case !ok:
 		first := what.(child)
-		b = &bunch{edit: tx, members: []member{{guardsOf(first, under), first}}}
+		b = newBunch(tx, member{guardsOf(first, under), first})
 	case b.edit != tx:
-		b = &bunch{edit: tx, members: slices.Clone(b.members)}
+		b = newBunch(tx, b.members...)
 	}
 	at := len(b.members) // most come in order
 	for at > 0 && byPlace(c, b.members[at-1].child) < 0 {
@@ -109,7 +110,15 @@ func without(tx *transaction, what any, c child) any {
 		b.members = slices.Delete(b.members, at, at+1)
 		return b
 	}
-	return &bunch{edit: tx, members: slices.Concat(b.members[:at], b.members[at+1:])}
+	b = newBunch(tx, b.members...)
+	b.members = slices.Delete(b.members, at, at+1)
+	return b
+}
+
+func newBunch(tx *transaction, members ...member) *bunch {
+	b := &bunch{edit: tx}
+	b.members = append(b.room[:0], members...)
+	return b
 }
 
 // gather appends those that may apply to the request.

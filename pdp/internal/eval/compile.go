@@ -307,11 +307,14 @@ func (c *compilation) rule(r *policies.Rule) child {
 	if !r.Until.IsZero() && !r.From.IsZero() && !r.From.Before(r.Until) {
 		c.fail(r.Position, "rule %q ends before it begins", r.ID)
 	}
-	out.target = c.target(r.Target)
+	if out.target = c.target(r.Target); out.target != nil {
+		out.plain = out.target.plain
+	}
 	if r.Condition != nil {
 		out.condition = c.condition(r.Condition)
 	}
 	out.duties = c.duties(r.Obligations, r.Advice)
+	out.ready = out.duties.readyFor(r.Effect)
 	if r.Effect == authz.Permit {
 		out.bounds = boundsOf(out.target)
 	}

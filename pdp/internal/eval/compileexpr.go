@@ -181,7 +181,8 @@ func (c *compilation) literal(e *policies.Literal) *expression {
 func constantExpression(t typ, p policies.Position, o operand) *expression {
 	return &expression{
 		typ: t, at: p, constant: &o,
-		eval: func(*frame, view) (operand, *authz.Status) { return o, nil },
+		eval:  func(*frame, view) (operand, *authz.Status) { return o, nil },
+		value: func(*frame, view) (*authz.Value, *authz.Status) { return &o.value, nil },
 	}
 }
 
@@ -241,7 +242,13 @@ func (c *compilation) arguments(list []policies.Expression) (args []*expression,
 // application makes the call of a function of checked arguments. A literal
 // first argument of a predicate is prepared once, and refused once.
 func (c *compilation) application(e *policies.Apply, f *function, args []*expression) *expression {
+	if f.two != nil && len(args) == 2 && args[0].value != nil && args[1].value != nil {
+		return comparison(e, f, args[0].value, args[1].value)
+	}
 	x := &expression{typ: f.resultOf(args), at: e.Position}
+	if f.only && args[0].attr != nil {
+		x.value = theOnly(e, args[0].attr)
+	}
 	if f.bind != nil && len(args) == 2 && args[0].constant != nil {
 		test, err := f.bind(args[0].constant.value)
 		if err != nil {
@@ -276,6 +283,40 @@ func (c *compilation) application(e *policies.Apply, f *function, args []*expres
 		return o, nil
 	}
 	return x
+}
+
+// comparison is the call of a predicate of two values that are at hand.
+func comparison(e *policies.Apply, f *function, first, second func(*frame, view) (*authz.Value, *authz.Status)) *expression {
+	return decided(e.Position, func(fr *frame, v view) (bool, *authz.Status) {
+		a, status := first(fr, v)
+		if status != nil {
+			return false, status
+		}
+		b, status := second(fr, v)
+		if status != nil {
+			return false, status
+		}
+		ok, err := f.two(a, b)
+		if err != nil {
+			return false, failed(e.Position, e.Function, err)
+		}
+		return ok, nil
+	})
+}
+
+// theOnly takes the one value of an attribute where it lies.
+func theOnly(e *policies.Apply, a *attribute) func(*frame, view) (*authz.Value, *authz.Status) {
+	return func(f *frame, v view) (*authz.Value, *authz.Status) {
+		bag, status := a.bag(f, v, false)
+		if status != nil {
+			return nil, status
+		}
+		value, err := onlyOne(bag)
+		if err != nil {
+			return nil, failed(e.Position, e.Function, err)
+		}
+		return value, nil
+	}
 }
 
 // scope is the variables of the policy that is being compiled.

@@ -9,9 +9,19 @@ import (
 
 // Decide answers a request as of a moment. The response is complete but for
 // its revision. The context reaches foreign policies only: nothing else waits.
-func (p *Program) Decide(ctx context.Context, r *authz.Request, now time.Time) (response authz.Response) {
+func (p *Program) Decide(ctx context.Context, r *authz.Request, now time.Time) authz.Response {
+	return p.decide(ctx, r, now, nil)
+}
+
+// DecideNow is Decide as of the moment that the clock shows when it first
+// matters, which it seldom does.
+func (p *Program) DecideNow(ctx context.Context, r *authz.Request, clock func() time.Time) authz.Response {
+	return p.decide(ctx, r, time.Time{}, clock)
+}
+
+func (p *Program) decide(ctx context.Context, r *authz.Request, now time.Time, clock func() time.Time) (response authz.Response) {
 	f := p.compiler.frames.Get().(*frame)
-	f.start(p, r, now)
+	f.start(p, r, now, clock)
 	f.context = ctx
 	p.respond(f, p.run(f), &response)
 	f.finish()

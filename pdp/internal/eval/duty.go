@@ -54,6 +54,17 @@ func (d *duties) perform(f *frame, v view, effect authz.Effect) *authz.Status {
 	return nil
 }
 
+// readyFor returns the duties of an effect, if all in them is literal.
+func (d *duties) readyFor(effect authz.Effect) *dutySegment {
+	switch {
+	case d == nil:
+		return nil
+	case effect == authz.Deny:
+		return d.onDeny.ready
+	}
+	return d.onPermit.ready
+}
+
 func evaluate(f *frame, v view, list []duty) ([]authz.Obligation, *authz.Status) {
 	out := make([]authz.Obligation, len(list))
 	for i, d := range list {

@@ -31,7 +31,7 @@ type tracer struct {
 func (p *Program) Explain(ctx context.Context, r *authz.Request, now time.Time) authz.Explanation {
 	response := p.Decide(ctx, r, now)
 	f := new(frame)
-	f.start(p, r, now)
+	f.start(p, r, now, nil)
 	f.context = ctx
 	f.trace = &tracer{f: f}
 	if o := p.root.eval(f, bothSides); o.decision == authz.Permit && !response.Permitted() {
@@ -98,7 +98,7 @@ func (t *tracer) foreign(n *foreign, side views) outcome {
 		if !t.f.uniform && o.decision != authz.Permit { // what was merely presented may have refused
 			about = t.f.request
 		}
-		s.Children = x.Explain(t.f.context, about, t.f.now)
+		s.Children = x.Explain(t.f.context, about, t.f.now())
 		t.steps += len(s.Children)
 	}
 	return o
@@ -141,10 +141,10 @@ func (t *tracer) duties(obligations, advice []policies.Duty, o outcome) {
 func (t *tracer) explain(r *rule, s *authz.Step) {
 	v := viewOf(r.from.Effect)
 	switch {
-	case !r.from.From.IsZero() && t.f.now.Before(r.from.From):
+	case !r.from.From.IsZero() && t.f.now().Before(r.from.From):
 		s.Why = "it holds from " + r.from.From.Format(time.RFC3339)
 		return
-	case !r.from.Until.IsZero() && !t.f.now.Before(r.from.Until):
+	case !r.from.Until.IsZero() && !t.f.now().Before(r.from.Until):
 		s.Why = "it held until " + r.from.Until.Format(time.RFC3339)
 		return
 	}

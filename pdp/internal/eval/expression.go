@@ -54,8 +54,27 @@ type expression struct {
 	typ      typ
 	at       policies.Position
 	eval     func(f *frame, v view) (operand, *authz.Status)
-	constant *operand   // of a literal
-	attr     *attribute // of a designator or selector
+	holds    func(f *frame, v view) (bool, *authz.Status)         // eval without copies, of some that are boolean
+	value    func(f *frame, v view) (*authz.Value, *authz.Status) // likewise, of some single values
+	constant *operand                                             // of a literal
+	attr     *attribute                                           // of a designator or selector
+}
+
+// decided makes a boolean expression.
+func decided(at policies.Position, holds func(f *frame, v view) (bool, *authz.Status)) *expression {
+	return &expression{typ: boolean, at: at, holds: holds, eval: func(f *frame, v view) (operand, *authz.Status) {
+		b, status := holds(f, v)
+		return truth(b), status
+	}}
+}
+
+// isTrue evaluates a boolean expression.
+func (x *expression) isTrue(f *frame, v view) (bool, *authz.Status) {
+	if x.holds != nil {
+		return x.holds(f, v)
+	}
+	o, status := x.eval(f, v)
+	return isTrue(o), status
 }
 
 // variable is a VariableDefinition: evaluated when first referred to, at most

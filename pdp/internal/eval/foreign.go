@@ -108,7 +108,7 @@ func (n *foreign) ask(f *frame, extent int) (outcome, Opinion) {
 	if extent == verified {
 		r = f.verifiedOnly()
 	}
-	opinion, err := n.program.Decide(f.context, r, f.now)
+	opinion, err := n.program.Decide(f.context, r, f.now())
 	if err != nil {
 		return uncertain(authz.ExtentDenyPermit, n, processingError(n.from.Position, "%s: %s", n.from.ID, err)), opinion
 	}

@@ -64,19 +64,19 @@ func logical(decides bool) form {
 		if !ok {
 			return nil
 		}
-		return &expression{typ: boolean, at: e.Position, eval: func(f *frame, v view) (operand, *authz.Status) {
+		return decided(e.Position, func(f *frame, v view) (bool, *authz.Status) {
 			var first *authz.Status
 			for _, a := range args {
-				o, status := a.eval(f, v)
-				if status == nil && isTrue(o) == decides {
-					return truth(decides), nil
+				holds, status := a.isTrue(f, v)
+				if status == nil && holds == decides {
+					return decides, nil
 				}
 				if first == nil {
 					first = status
 				}
 			}
-			return truth(!decides), first
-		}}
+			return !decides, first
+		})
 	}
 }
 
@@ -89,10 +89,10 @@ func not(c *compilation, e *policies.Apply) *expression {
 		c.fail(e.Position, "not: want 1 argument, have %d", len(args))
 		return nil
 	}
-	return &expression{typ: boolean, at: e.Position, eval: func(f *frame, v view) (operand, *authz.Status) {
-		o, status := args[0].eval(f, v)
-		return truth(!isTrue(o)), status
-	}}
+	return decided(e.Position, func(f *frame, v view) (bool, *authz.Status) {
+		holds, status := args[0].isTrue(f, v)
+		return !holds, status
+	})
 }
 
 // nOf is true when enough arguments are, false when too few can still be, and

@@ -38,11 +38,13 @@ type frame struct {
 	program *Program
 	names   *names
 	request *authz.Request
-	now     time.Time
-	uniform bool // one view: everything is verified, or only that counts
+	when    time.Time        // see now
+	clock   func() time.Time // if nobody has asked for it yet
+	uniform bool             // one view: everything is verified, or only that counts
 	epoch   uint32
 
 	named      []namedCell  // by attribute name
+	fetched    uint64       // of no meaning; see arrange
 	bags       [2][]bagCell // by slot
 	keys       [2][]keyCell // by reading
 	values     []authz.Value
@@ -80,8 +82,9 @@ type keyCell struct {
 	keys  []hashedKey
 }
 
-func (f *frame) start(p *Program, r *authz.Request, now time.Time) {
-	f.program, f.names, f.request, f.now = p, p.names, r, now
+func (f *frame) start(p *Program, r *authz.Request, now time.Time, clock func() time.Time) {
+	f.program, f.names, f.request = p, p.names, r
+	f.when, f.clock = now, clock
 	f.epoch++
 	if f.epoch == 0 { // wrapped: old cells would count again
 		f.named, f.bags, f.keys = nil, [2][]bagCell{}, [2][]keyCell{}
@@ -94,6 +97,14 @@ func (f *frame) start(p *Program, r *authz.Request, now time.Time) {
 	}
 	f.uniform = f.arrange(r)
 	f.isVerified = f.uniform
+}
+
+// now is the one moment as of which the request is decided.
+func (f *frame) now() time.Time {
+	if f.clock != nil {
+		f.when, f.clock = f.clock(), nil
+	}
+	return f.when
 }
 
 // arrange notes which attributes bear the names that policies ask for, and
@@ -110,6 +121,9 @@ func (f *frame) arrange(r *authz.Request) bool {
 				continue
 			}
 			*cell = namedCell{epoch: f.epoch, first: int32(i)}
+			if len(a.Values) > 0 { // all are fetched at once, instead of each when it is asked for
+				f.fetched ^= a.Values[0].Hash()
+			}
 		}
 	}
 	for i := range r.Content {
@@ -121,6 +135,7 @@ func (f *frame) arrange(r *authz.Request) bool {
 // finish drops what the frame refers to, so that a pooled frame keeps no
 // request alive longer than the next decision.
 func (f *frame) finish() {
+	f.clock = nil
 	f.request, f.trace, f.context, f.strict, f.assumed = nil, nil, nil, nil, nil
 	f.calls, f.depth = nil, 0
 	clear(f.values)
@@ -195,7 +210,7 @@ func (f *frame) copied(s *numberedSlot, extent int, from []authz.Attribute) []au
 		}
 	}
 	if !clocked && s.category == authz.Environment && s.issuer == "" {
-		if v, ok := f.clock(&s.slot); ok {
+		if v, ok := f.moment(&s.slot); ok {
 			f.values = append(f.values, v)
 		}
 	}
@@ -225,17 +240,17 @@ func appendOfType(to, values []authz.Value, t authz.DataType) []authz.Value {
 
 const environmentID = "urn:oasis:names:tc:xacml:1.0:environment:"
 
-// clock supplies current-time, current-date and current-dateTime when no
+// moment supplies current-time, current-date and current-dateTime when no
 // verified attribute does (XACML 3.0 core, 10.2.5): one moment per decision.
-func (f *frame) clock(s *slot) (authz.Value, bool) {
+func (f *frame) moment(s *slot) (authz.Value, bool) {
 	var v authz.Value
 	switch s.id {
 	case environmentID + "current-time":
-		v = authz.TimeValue(authz.MomentOf(f.now))
+		v = authz.TimeValue(authz.MomentOf(f.now()))
 	case environmentID + "current-date":
-		v = authz.DateValue(authz.MomentOf(f.now))
+		v = authz.DateValue(authz.MomentOf(f.now()))
 	case environmentID + "current-dateTime":
-		v = authz.DateTimeValue(authz.MomentOf(f.now))
+		v = authz.DateTimeValue(authz.MomentOf(f.now()))
 	}
 	return v, !v.IsZero() && (s.typ == "" || s.typ == v.Type())
 }

@@ -17,6 +17,10 @@ type function struct {
 	// bind, of a predicate of two, prepares it for a literal first argument;
 	// the error refuses the literal when policies are loaded.
 	bind func(literal authz.Value) (func(v authz.Value) (bool, error), error)
+	// two, of some predicates of two, is call without copies.
+	two func(a, b *authz.Value) (bool, error)
+	// only marks the functions that take the one value of a bag.
+	only bool
 	// reader, of an equality, says by which keys it compares.
 	reader *keyReader
 	// needs files a match by keys that its values must have.
@@ -95,6 +99,9 @@ func equality(first, second authz.DataType, r *keyReader) *function {
 		}, nil
 	})
 	f.reader = r
+	if r == ownKey {
+		f.two = func(a, b *authz.Value) (bool, error) { return a.Hash() == b.Hash() && a.Key() == b.Key(), nil }
+	}
 	return f
 }
 

@@ -17,11 +17,12 @@ func (l functions) bags() {
 
 func (l functions) bagsOf(name string, t authz.DataType, versions ...string) {
 	single, several := typ{data: t}, typ{data: t, bag: true}
-	l.add(name+"-one-and-only", &function{params: []typ{several}, result: single, call: func(a []operand) (operand, error) {
-		if n := len(a[0].bag); n != 1 {
-			return operand{}, fmt.Errorf("a bag of %d values where one and only one is needed", n)
+	l.add(name+"-one-and-only", &function{params: []typ{several}, result: single, only: true, call: func(a []operand) (operand, error) {
+		v, err := onlyOne(a[0].bag)
+		if err != nil {
+			return operand{}, err
 		}
-		return one(a[0].bag[0]), nil
+		return one(*v), nil
 	}}, versions...)
 	l.add(name+"-bag-size", &function{params: []typ{several}, result: typ{data: authz.Integer}, call: func(a []operand) (operand, error) {
 		return one(authz.IntegerValue(int64(len(a[0].bag)))), nil
@@ -36,6 +37,13 @@ func (l functions) bagsOf(name string, t authz.DataType, versions ...string) {
 		}
 		return operand{bag: bag}, nil
 	}}, versions...)
+}
+
+func onlyOne(bag []authz.Value) (*authz.Value, error) {
+	if len(bag) != 1 {
+		return nil, fmt.Errorf("a bag of %d values where one and only one is needed", len(bag))
+	}
+	return &bag[0], nil
 }
 
 func has(bag []authz.Value, v authz.Value) bool {

@@ -102,12 +102,17 @@ func (l functions) comparisons() {
 }
 
 func ordered(t authz.DataType, by order, holds func(int) bool) *function {
-	return predicate(t, t, func(first authz.Value) (test, error) {
+	f := predicate(t, t, func(first authz.Value) (test, error) {
 		return func(v authz.Value) (bool, error) {
 			c, err := by(first, v)
 			return err == nil && holds(c), err
 		}, nil
 	})
+	f.two = func(a, b *authz.Value) (bool, error) {
+		c, err := by(*a, *b)
+		return err == nil && holds(c), err
+	}
+	return f
 }
 
 var errZero = errors.New("division by zero")

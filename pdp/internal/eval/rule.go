@@ -14,10 +14,12 @@ type owner struct{ pap, policy string }
 // rule is a compiled policies.Rule. What every evaluation looks at comes first
 // and is not fetched from the tree: among a million rules memory is far.
 type rule struct {
+	plain     conjunction // the target, if it has no alternatives
 	target    *target
-	condition *expression // nil is true
-	duties    *duties     // nil is none
-	bounds    *bounds     // of a permit rule; nil is none
+	condition *expression  // nil is true
+	ready     *dutySegment // the duties, if there are any and all is literal
+	duties    *duties      // nil is none
+	bounds    *bounds      // of a permit rule; nil is none
 	effect    authz.Effect
 	timed     bool // it has a time window
 	why       atomic.Pointer[authz.Reason]
@@ -35,7 +37,7 @@ func (r *rule) eval(f *frame, side views) outcome {
 }
 
 func (r *rule) answer(f *frame, side views) outcome {
-	if r.timed && !r.holds(f.now) {
+	if r.timed && !r.holds(f.now()) {
 		return notApplicable
 	}
 	v := viewOf(r.effect)
@@ -51,11 +53,7 @@ func (r *rule) holds(now time.Time) bool {
 }
 
 func (r *rule) in(f *frame, v view) outcome {
-	t := r.target
-	if f.assumed == r {
-		t = r.bounds.rest
-	}
-	m, status := t.eval(f, v)
+	m, status := r.look(f, v)
 	switch m {
 	case noMatch:
 		return notApplicable
@@ -63,18 +61,31 @@ func (r *rule) in(f *frame, v view) outcome {
 		return uncertain(extentOf(r.effect), r, status)
 	}
 	if r.condition != nil {
-		o, status := r.condition.eval(f, v)
+		holds, status := r.condition.isTrue(f, v)
 		if status != nil {
 			return uncertain(extentOf(r.effect), r, status)
 		}
-		if !isTrue(o) {
+		if !holds {
 			return notApplicable
 		}
 	}
-	if status := r.duties.perform(f, v, r.effect); status != nil {
+	if r.ready != nil {
+		f.duties = append(f.duties, r.ready)
+	} else if status := r.duties.perform(f, v, r.effect); status != nil {
 		return uncertain(extentOf(r.effect), r, status)
 	}
 	return outcome{decision: r.effect, by: r}
+}
+
+// look evaluates the target.
+func (r *rule) look(f *frame, v view) (match3, *authz.Status) {
+	switch {
+	case f.assumed == r:
+		return r.bounds.rest.eval(f, v)
+	case r.plain != nil:
+		return r.plain.eval(f, v)
+	}
+	return r.target.eval(f, v)
 }
 
 func (r *rule) origin() policies.Item { return r.from }

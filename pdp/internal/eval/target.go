@@ -17,14 +17,14 @@ const (
 // target is compiled policies.Target; a nil target matches everything.
 type target struct {
 	// plain are all of its matches, if there are no alternatives among them.
-	plain []match
+	plain conjunction
 	anyOf []anyOf
 	from  *policies.Target
 }
 
 type anyOf struct{ allOf []allOf }
 
-type allOf struct{ matches []match }
+type allOf struct{ matches conjunction }
 
 // match is one comparison with a literal: by key, or by a test.
 type match struct {
@@ -58,7 +58,7 @@ func (t *target) eval(f *frame, v view) (match3, *authz.Status) {
 	case t == nil:
 		return matches, nil
 	case t.plain != nil:
-		return conjunction(t.plain).eval(f, v)
+		return t.plain.eval(f, v)
 	}
 	result, cause := matches, (*authz.Status)(nil)
 	for i := range t.anyOf {
@@ -94,7 +94,7 @@ func (a *anyOf) eval(f *frame, v view) (match3, *authz.Status) {
 
 // eval follows table 3.
 func (a *allOf) eval(f *frame, v view) (match3, *authz.Status) {
-	return conjunction(a.matches).eval(f, v)
+	return a.matches.eval(f, v)
 }
 
 // conjunction is the matches of one allOf, or of several of which each is the

@@ -217,7 +217,7 @@ func (a *Anchors) check(chain []*x509.Certificate, at time.Time) (until time.Tim
 		if one == nil { // presented along with the certificate
 			one = newAuthority(chain[i+1])
 		}
-		if err := one.checkPolicy(c); err != nil {
+		if err := a.bound(chain[i+1:]).checkPolicy(c); err != nil {
 			return until, err
 		}
 		next, err := one.checkRevoked(c, a.policy, at)
@@ -227,6 +227,18 @@ func (a *Anchors) check(chain []*x509.Certificate, at time.Time) (until time.Tim
 		until = earlier(until, next)
 	}
 	return until, nil
+}
+
+// bound returns the authority whose signing policies hold for what the first of
+// the CAs signs: its own, or, if it is only presented, those of the first one
+// above it that is here. The root always is.
+func (a *Anchors) bound(cas []*x509.Certificate) *authority {
+	for _, ca := range cas {
+		if one := a.authorities[caKey(ca)]; one != nil {
+			return one
+		}
+	}
+	return &authority{cert: cas[0], policyError: errors.New("nobody above it is known here")}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -25,5 +25,7 @@
 // It is matched by the structure of names: "/*" at the end stands for one or
 // more further parts, a "*" at the end of a value for the rest of the value
 // and any further parts, another "*" for any text within one value. If there
-// are several such files beside a CA, each must allow what it signs.
+// are several such files beside a CA, each must allow what it signs. A CA that
+// is only presented along with a certificate signs under the policies of the
+// first CA above it that is here.
 package trust

@@ -323,6 +323,59 @@ func TestSigningPolicy(t *testing.T) {
 	require.Error(t, s.verify(s.user, time.Now()), "a policy without a word about its CA allows nothing")
 }
 
+// ⚿ Nor does a slash in a value count as the next part of a name in a namespaces
+// file (threats 19, 45).
+func TestNamespacesAndSlashes(t *testing.T) {
+	s := newSite(t, trust.Options{}, func(s *site) {
+		require.NoError(t, os.Remove(s.file(t, ".signing_policy")))
+		s.put(t, ".namespaces", []byte("TO Issuer SELF PERMIT Subject \"/DC=test/DC=strong/.*\"\nTO Issuer SELF DENY Subject \".*/OU=evil/.*\"\n"))
+	})
+	for name, c := range map[string]struct {
+		rdns []authz.RDN
+		want bool
+	}{
+		"inside":             {[]authz.RDN{{{Type: "DC", Value: "test"}}, {{Type: "DC", Value: "strong"}}, {{Type: "CN", Value: "x"}}}, true},
+		"slash in the first": {[]authz.RDN{{{Type: "DC", Value: "test/DC=strong"}}, {{Type: "CN", Value: "x"}}}, false},
+		"line break":         {[]authz.RDN{{{Type: "DC", Value: "evil"}}, {{Type: "CN", Value: "\n/DC=test/DC=strong/CN=x"}}}, false},
+		"denied":             {[]authz.RDN{{{Type: "DC", Value: "test"}}, {{Type: "DC", Value: "strong"}}, {{Type: "OU", Value: "evil"}}, {{Type: "CN", Value: "x"}}}, false},
+		"denied, line break": {[]authz.RDN{{{Type: "DC", Value: "test"}}, {{Type: "DC", Value: "strong"}}, {{Type: "O", Value: "\n"}}, {{Type: "OU", Value: "evil"}}, {{Type: "CN", Value: "x"}}}, false},
+	} {
+		for i := range c.rdns {
+			c.rdns[i][0].Type = map[string]string{"DC": "0.9.2342.19200300.100.1.25", "CN": "2.5.4.3", "OU": "2.5.4.11", "O": "2.5.4.10"}[c.rdns[i][0].Type]
+		}
+		d, err := authz.NewDN(c.rdns)
+		require.NoError(t, err)
+		raw, err := gridtest.EncodeName(d, asn1.TagUTF8String)
+		require.NoError(t, err)
+		e, err := s.ca.Issue(gridtest.Spec{RawSubject: raw})
+		require.NoError(t, err)
+		require.Equal(t, c.want, s.verify(e, time.Now()) == nil, "%s: %s", name, d.Slash())
+	}
+}
+
+// ⚿ A CA that is only presented signs no wider than the CA above it that is here
+// (threats 18): otherwise whoever may sign one CA below could sign everybody.
+func TestPresentedCASignsNoWider(t *testing.T) {
+	s := newSite(t, trust.Options{CRLs: trust.IfPresent})
+	sub, err := s.ca.Sub("/DC=test/DC=strong/DC=below")
+	require.NoError(t, err)
+	further, err := sub.Sub("/DC=test/DC=strong/DC=below/DC=further")
+	require.NoError(t, err)
+	for _, ca := range []*gridtest.CA{sub, further} {
+		for subject, want := range map[string]bool{
+			"/DC=test/DC=strong/DC=below/CN=x": true, "/DC=test/DC=strong/CN=x": true, "/DC=elsewhere/CN=x": false,
+		} {
+			e, err := ca.Issue(gridtest.Spec{Subject: subject})
+			require.NoError(t, err)
+			if want {
+				require.NoError(t, s.verify(e, time.Now()), subject)
+			} else {
+				require.ErrorContains(t, s.verify(e, time.Now()), "outside what its CA", subject)
+			}
+		}
+	}
+}
+
 func TestPEMFiles(t *testing.T) {
 	s := newSite(t, trust.Options{})
 	crl, err := os.ReadFile(s.file(t, ".r0"))

@@ -101,17 +101,19 @@ func (a *access) ask(f *frame, r *authz.Request) bool {
 	return o.decision == authz.Permit
 }
 
-// request makes the request to ask about: what the view sees, with the
-// category replaced. So the answer to a Permit rule rests on what is verified.
+// request makes the request to ask about: the one that is being decided, with
+// the category replaced. What was presented is in it in either view, for the
+// denials inside see it as those outside do; it cannot permit there either.
 func (a *access) request(f *frame, v view) (*authz.Request, *authz.Status) {
 	category, with, status := a.replacement(f, v)
 	if status != nil {
 		return nil, status
 	}
 	from := f.request
-	if f.extent(v, false) == verified {
+	switch {
+	case f.uniform:
 		from = f.verifiedOnly()
-	} else if !a.isVerified(f, category, with) {
+	case v == denyView && !a.isVerified(f, category, with):
 		with = with.presented()
 	}
 	r := *from

@@ -2,6 +2,7 @@ package eval_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -128,6 +129,14 @@ func TestAccessPermittedInCircles(t *testing.T) {
 	require.Equal(t, authz.ExtentDeny, got.Extent)
 	require.Equal(t, authz.Indeterminate, got.Decision)
 
+	// the next call starts anew
+	inner := permits("inner", has(authz.Action, "inside", "yes"))
+	good := asks(authz.Action, literalText(stringAttribute("inside", "yes")))
+	second := permits("second", apply(old+"or", asks(authz.Action, literalText("")), good))
+	got = decideBy(t, &authz.Request{}, inner, second)
+	require.Equal(t, "second", got.Reason.Rule)
+	require.Equal(t, authz.Permit, got.Decision)
+
 	either := permits("either", apply(old+"or", asks(authz.Action, literalText("")), &policies.Literal{Value: authz.BooleanValue(true)}))
 	require.Equal(t, authz.Permit, decideBy(t, &authz.Request{}, either).Decision, "an argument that decides beats the error of another")
 }
@@ -143,6 +152,38 @@ func TestAccessPermittedIsBounded(t *testing.T) {
 		got := decideBy(t, &authz.Request{}, permits("within", inside), permits("many", apply(old+"and", all...)))
 		require.Equal(t, want, got.Decision, n)
 	}
+}
+
+// Evaluations may nest 50 deep: folders below folders, each asking for the one
+// above it.
+func TestAccessPermittedNests(t *testing.T) {
+	folder := func(n int) string { return fmt.Sprint("f", n) }
+	rules := []*policies.Rule{permits("top", has(authz.Resource, "folder", folder(0)))}
+	for n := 1; n <= 51; n++ {
+		rules = append(rules, permits(folder(n), apply(old+"and", has(authz.Resource, "folder", folder(n)), asks(authz.Resource, literalText(stringAttribute("folder", folder(n-1)))))))
+	}
+	for n, want := range map[int]authz.Decision{1: authz.Permit, 50: authz.Permit, 51: authz.Indeterminate} {
+		r := &authz.Request{}
+		r.Add(authz.Resource, "folder", authz.StringValue(folder(n)))
+		require.Equal(t, want, decideBy(t, r, rules...).Decision, n)
+	}
+}
+
+// ⚿ DECISIONS 12: a denial within sees what was merely presented, as it would if
+// one asked for that resource itself.
+func TestAccessPermittedIsDeniedByWhatIsPresented(t *testing.T) {
+	top := has(authz.Resource, "folder", "top")
+	deny := &policies.Rule{ID: "deny", Effect: authz.Deny, Condition: apply(old+"and", top, has(authz.Subject, "role", "suspended"))}
+	below := permits("below", asks(authz.Resource, literalText(stringAttribute("folder", "top"))))
+	r := &authz.Request{}
+	r.Add(authz.Resource, "folder", authz.StringValue("below"))
+	require.Equal(t, authz.Permit, decideBy(t, r, deny, permits("top", top), below).Decision)
+	r.Attributes = append(r.Attributes, authz.Attribute{Category: authz.Subject, ID: "role", Values: []authz.Value{authz.StringValue("suspended")}, Standing: authz.Presented})
+	require.Equal(t, authz.NotApplicable, decideBy(t, r, deny, permits("top", top), below).Decision)
+
+	// and what it refuses helps nobody to a permit that is given to the refused
+	odd := permits("odd", apply(old+"and", apply(old+"not", top), apply(old+"not", asks(authz.Resource, literalText(stringAttribute("folder", "top"))))))
+	require.Equal(t, authz.NotApplicable, decideBy(t, r, deny, permits("top", top), odd).Decision)
 }
 
 // ⚿ DECISIONS 12: what somebody merely presents neither gets a permit by way of

@@ -45,9 +45,9 @@
 //     the children behind it.
 //   - access-permitted (A.3.16) is bounded to 1,000 evaluations within one
 //     decision and 50 within each other; beyond that the outermost call is
-//     Indeterminate. It asks about what its rule sees: about verified attributes
-//     for a Permit, about all, each with its standing, for a Deny; what the
-//     policy puts in is presented where only presented attributes made it so.
+//     Indeterminate. It asks what the answer to that request would be, presented
+//     attributes and all; what the policy puts in counts as presented where only
+//     presented attributes made it so.
 //   - A PolicyIdentifierList names the policies and sets that came to Permit or
 //     Deny, whatever became of that further up.
 //   - What is statically wrong (types, literals, patterns, circles) refuses the

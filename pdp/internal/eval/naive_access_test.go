@@ -16,8 +16,8 @@ type naiveCalls struct {
 	beyond bool
 }
 
-// accessPermitted evaluates everything anew over what this view sees, without
-// one category, and with the attributes that the second argument writes down.
+// accessPermitted evaluates everything anew over the request, without one
+// category, and with the attributes that the second argument writes down.
 func (n *naive) accessPermitted(e *policies.Apply) (naiveValue, error) {
 	if n.calls.beyond {
 		return naiveValue{}, errNaive
@@ -26,9 +26,8 @@ func (n *naive) accessPermitted(e *policies.Apply) (naiveValue, error) {
 	if err != nil {
 		return naiveValue{}, err
 	}
-	seesAll := n.denying && !n.onlyWhole
 	standing := authz.Verified
-	if seesAll { // somebody may merely have presented what they are made of
+	if n.denying && !n.onlyWhole { // somebody may merely have presented what they are made of
 		c, a, err := n.in(false).accessArguments(e)
 		if err != nil || c != category || a != attributes {
 			standing = authz.Presented
@@ -36,7 +35,7 @@ func (n *naive) accessPermitted(e *policies.Apply) (naiveValue, error) {
 	}
 	inner := &authz.Request{}
 	for _, a := range n.request.Attributes {
-		if string(a.Category) != category && (a.Standing == authz.Verified || seesAll) {
+		if string(a.Category) != category && (a.Standing == authz.Verified || !n.onlyWhole) {
 			inner.Attributes = append(inner.Attributes, a)
 		}
 	}

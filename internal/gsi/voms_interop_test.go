@@ -103,6 +103,7 @@ func TestProxiesMadeByVOMS(t *testing.T) {
 		"expired":            {"/testvo", nil, []string{"-pastac", "4:00", "-vomslife", "1"}, nil, "it ended"},
 		"other VO's server":  {"/othervo", nil, []string{"-voms", "othervo"}, nil, "not known here"},
 		"unknown server":     {"/testvo", nil, []string{"-uri", "voms.evil.org:15000"}, nil, "not known here"},
+		"aimed at nobody":    {"/testvo", nil, []string{"-target", "ce.test"}, nil, "meant for other hosts"}, // the tool loses the name
 		"signed by a user":   {"/testvo", nil, []string{"-hostcert", filepath.Join(f.dir, "bob.cert.pem"), "-hostkey", filepath.Join(f.dir, "bob.key.pem")}, nil, "not listed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ const accountLife = time.Minute
 // configuration puts in its place.
 func (s *site) directory() (account.Directory, error) {
 	c := &s.config.Accounts
-	var d account.Directory = account.Cache(account.Getent{}, accountLife, s.now)
+	d := account.Cache(account.Getent{}, accountLife, s.now)
 	if path := string(c.File); path != "" {
 		file, err := account.ReadFile(path)
 		if err != nil {

@@ -80,7 +80,7 @@ Administer:   pap-admin --help`,
 		Version:       version(),
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unusable(err) })
-	root.AddCommand(newServe(), newInit(), newCheck(), newDemo(), newPolicy(), newWhy(), newCert(), newMan())
+	root.AddCommand(newServe(), newInit(), newCheck(), newDemo(), newPolicy(), newWhy(), newCert(), newAccount(), newMan())
 	return holder(root)
 }
 

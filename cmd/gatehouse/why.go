@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,6 +84,12 @@ func why(ctx context.Context, socket, query, format string, out io.Writer) error
 
 // askControl gets a path from the control socket of a running service.
 func askControl(ctx context.Context, socket, path string) ([]byte, error) {
+	return callControl(ctx, socket, http.MethodGet, path, nil)
+}
+
+// callControl asks a running service at its control socket. What it takes for a
+// mistake of the caller is a usage error.
+func callControl(ctx context.Context, socket, method, path string, body []byte) ([]byte, error) {
 	client := &http.Client{
 		Timeout: 10 * time.Second,
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -88,7 +97,7 @@ func askControl(ctx context.Context, socket, path string) ([]byte, error) {
 		}},
 	}
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://control"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://control"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +106,14 @@ func askControl(ctx context.Context, socket, path string) ([]byte, error) {
 		return nil, fmt.Errorf("no service answers at %s: is it running, and are you root or its user? %w", socket, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the service answers %s: %s", res.Status, body)
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
+	switch {
+	case err != nil:
+		return nil, err
+	case res.StatusCode == http.StatusOK:
+		return answer, nil
+	case res.StatusCode == http.StatusBadRequest:
+		return nil, unusable(errors.New(strings.TrimSpace(string(answer))))
 	}
-	return body, err
+	return nil, errors.New(strings.TrimSpace(string(answer)))
 }

@@ -172,6 +172,7 @@ func (s *site) openControl(context.Context) error {
 	s.closeLater(ignoreClosed{l})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /why", s.why)
+	s.accountRoutes(mux)
 	s.group.Add(daemon.HTTP{Name: "control", Listener: l, Handler: mux, Log: s.log}.Component())
 	return nil
 }

@@ -42,7 +42,7 @@ func runMember(text string) error {
 	c.ListenClientUrls, c.AdvertiseClientUrls = one(m.Client), one(m.Client)
 	c.ListenPeerUrls, c.AdvertisePeerUrls = one(m.Peer), one(m.Peer)
 	c.UnsafeNoFsync = !m.Sync // the machine does not lose power in a test
-	c.LogLevel, c.LogOutputs = "error", []string{"stderr"}
+	c.LogLevel, c.LogOutputs = "fatal", []string{"stderr"}
 	if m.Compaction != "" {
 		c.AutoCompactionMode, c.AutoCompactionRetention = "revision", m.Compaction
 	}

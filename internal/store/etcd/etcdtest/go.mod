@@ -3,6 +3,7 @@ module github.com/gatehouse-authz/gatehouse/internal/store/etcd/etcdtest
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/gatehouse-authz/gatehouse v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.etcd.io/etcd/client/v3 v3.7.3

@@ -23,6 +23,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if config := os.Getenv(pepVariable); config != "" {
+		if err := runPEP(config); err != nil {
+			fmt.Fprintln(os.Stderr, "enforcement point:", err)
+		}
+		os.Exit(1)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -94,9 +94,26 @@ func (d *draft) index(e change.Edit, add bool) {
 			}
 		}
 	}
+	if e.Person != nil {
+		for _, key := range source.Keys(*e.Person) {
+			mark(spaceLinks, linkPrefix(key)+e.Person.ID)
+		}
+	}
 	if e.Ban != nil && !e.Ban.Until.IsZero() {
 		mark(spaceTimes, timeKey(e.Ban.Until, source.Name(e)))
 	}
+}
+
+// linkAll finds the persons of a store that was made before they were found by
+// their identities.
+func (d *draft) linkAll() {
+	if _, made := d.tx.Get(spaceLinks, linksMade); made {
+		return
+	}
+	for p := range d.Persons() {
+		d.index(change.Edit{Person: &p}, true)
+	}
+	d.write.Put(spaceLinks, linksMade, nil)
 }
 
 // changed reports whether the draft makes a revision.

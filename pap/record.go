@@ -1,7 +1,9 @@
 package pap
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -18,6 +20,7 @@ const (
 	spaceUnits     = "units"     // alias/id
 	spaceRows      = "rows"      // name
 	spacePersons   = "persons"   // id
+	spaceLinks     = "links"     // SHA-256 of a person's key, "/", id; and linksMade
 	spaceFollowers = "followers" // name
 	spaceRequests  = "requests"  // SHA-256 of author and idempotency key
 	spaceTree      = "tree"      // alias NUL parent NUL place NUL id: the children of a unit in order
@@ -130,4 +133,12 @@ func timeKey(t time.Time, name string) string {
 
 func splitTimeKey(key string) (time.Time, string) {
 	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(key[:8])))), key[8:]
+}
+
+// linksMade is the key that says that all persons are in spaceLinks.
+const linksMade = "all"
+
+func linkPrefix(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:16]) + "/"
 }

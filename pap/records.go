@@ -94,6 +94,19 @@ func (r *records) Persons() iter.Seq[change.Person] {
 	return of(r.scan(spacePersons, ""), func(e change.Edit) change.Person { return *e.Person })
 }
 
+// PersonsAs implements source.Records.
+func (r *records) PersonsAs(key string) iter.Seq[change.Person] {
+	return func(yield func(change.Person) bool) {
+		prefix := linkPrefix(key)
+		for at := range r.tx.Scan(spaceLinks, prefix, "") {
+			e, ok := r.get(spacePersons, at[len(prefix):])
+			if !ok || !yield(*e.Person) {
+				return
+			}
+		}
+	}
+}
+
 func of[T any](edits iter.Seq[change.Edit], part func(change.Edit) T) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for e := range edits {

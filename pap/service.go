@@ -61,6 +61,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 	}
 	first := change.Request{Author: change.Author{Name: "gatehouse", Via: "init"}}
 	_, err := s.change(ctx, first, "create PAP default", nil, func(d *draft) error {
+		d.linkAll()
 		if _, ok := d.PAP(change.DefaultPAP); ok {
 			return nil
 		}

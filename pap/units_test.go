@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/pap"
 	"github.com/gatehouse-authz/gatehouse/policies"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
@@ -382,6 +383,48 @@ func TestPersons(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, persons, 1)
 	require.Equal(t, "new", persons[0].ID)
+}
+
+// ⚿ A ban finds whom it follows by any of their names, after changes of the
+// person, a roll-back, and in a store from before persons were found that way.
+func TestBanFindsThePerson(t *testing.T) {
+	var last policies.Update
+	s := newSite(t, func(o *pap.Options) { o.Check = func(u policies.Update) error { last = u; return nil } })
+	account := func(name string) change.Name { return change.Name{Attribute: "account", Value: name} }
+	// ways counts the identities that a ban of the account refuses.
+	ways := func(name string) int {
+		t.Helper()
+		b := change.Ban{Names: []change.Name{account(name)}}
+		ok(t)(s.Ban(bg, by("Alice"), "default", b))
+		require.Len(t, last.Edits, 1)
+		n := len(last.Edits[0].Rule.Target.AnyOf[0].AllOf)
+		ok(t)(s.Unban(bg, by("Alice"), "default", b))
+		return n
+	}
+	eve := change.Person{ID: "e/v/e", Links: []change.Name{account("eve"), {Attribute: "subject", Value: "/CN=Eve"}}}
+	put := ok(t)(s.PutPersons(bg, by("Alice"), eve, change.Person{ID: "bob", Links: []change.Name{account("bob")}}))
+	require.Equal(t, 3, ways("eve"), "account, subject and id")
+	require.Equal(t, 2, ways("bob"))
+	require.Equal(t, 1, ways("nobody"))
+	eve.Links = []change.Name{account("evelyn"), {Attribute: "subject", Value: "/CN=Eve"}}
+	ok(t)(s.PutPersons(bg, by("Alice"), eve))
+	require.Equal(t, 1, ways("eve"), "no longer hers")
+	require.Equal(t, 3, ways("evelyn"))
+	ok(t)(s.Rollback(bg, by("Alice"), change.Restore{To: put.Revision.Number}))
+	require.Equal(t, 3, ways("eve"))
+	require.Equal(t, 1, ways("evelyn"))
+
+	_, err := s.store.Update(bg, func(tx store.WriteTx) error {
+		for key := range tx.Scan("links", "", "") {
+			tx.Delete("links", key)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	s.open(func(o *pap.Options) { o.Check = func(u policies.Update) error { last = u; return nil } })
+	require.Equal(t, 3, ways("eve"))
+	ok(t)(s.RemovePersons(bg, by("Alice"), "e/v/e"))
+	require.Equal(t, 1, ways("eve"))
 }
 
 var _ pap.Source = (*pap.Service)(nil)

@@ -42,9 +42,9 @@ func (m *maker) banIn(whole *banned, b change.Ban) (*policies.Rule, error) {
 		return rule, fmt.Errorf("ban %s names nobody: it would refuse everybody", b.ID)
 	}
 	names := b.Names
-	if !b.Alone && len(m.persons()) > 0 {
+	if !b.Alone && !m.none {
 		who, rest := whom(b.Names)
-		if others := m.persons().also(who); len(others) > 0 {
+		if others := m.others(who); len(others) > 0 {
 			anyOf, err := m.anyIdentity(append([]identity{who}, others...))
 			if err != nil {
 				return rule, fmt.Errorf("ban %s: %w", b.ID, err)

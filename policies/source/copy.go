@@ -23,6 +23,7 @@ type Copy struct {
 	below    map[unitKey]map[string]bool // ids of the children of a unit, by parent
 	rows     map[string]change.Row
 	persons  map[string]change.Person
+	linked   map[string]map[string]bool // ids of persons, by their Keys
 }
 
 var _ Records = (*Copy)(nil)
@@ -115,11 +116,31 @@ func (c *Copy) edit(e change.Edit) change.Difference {
 	case e.Row != nil:
 		set(&c.rows, e.Row.Name, *e.Row, e.Remove)
 	case e.Person != nil:
-		set(&c.persons, e.Person.ID, *e.Person, e.Remove)
+		c.editPerson(d)
 	case e.Unit != nil:
 		c.editUnit(d, unitKey{e.Unit.PAP, e.Unit.ID})
 	}
 	return d
+}
+
+func (c *Copy) editPerson(d change.Difference) {
+	if d.Was != nil {
+		for _, key := range Keys(*d.Was.Person) {
+			if delete(c.linked[key], d.Was.Person.ID); len(c.linked[key]) == 0 {
+				delete(c.linked, key)
+			}
+		}
+		delete(c.persons, d.Was.Person.ID)
+	}
+	if d.Is == nil {
+		return
+	}
+	set(&c.persons, d.Is.Person.ID, *d.Is.Person, false)
+	for _, key := range Keys(*d.Is.Person) {
+		ids := c.linked[key]
+		set(&ids, d.Is.Person.ID, true, false)
+		set(&c.linked, key, ids, false)
+	}
 }
 
 func (c *Copy) editUnit(d change.Difference, key unitKey) {
@@ -197,6 +218,17 @@ func (c *Copy) Rows() iter.Seq[change.Row] { return maps.Values(c.rows) }
 
 // Persons implements Records.
 func (c *Copy) Persons() iter.Seq[change.Person] { return maps.Values(c.persons) }
+
+// PersonsAs implements Records.
+func (c *Copy) PersonsAs(key string) iter.Seq[change.Person] {
+	return func(yield func(change.Person) bool) {
+		for id := range c.linked[key] {
+			if !yield(c.persons[id]) {
+				return
+			}
+		}
+	}
+}
 
 // Unit implements Records.
 func (c *Copy) Unit(pap, id string) (change.Unit, bool) {

@@ -19,7 +19,9 @@ type maker struct {
 	rows        []change.Row
 	table       *spl.Table      // made when first used
 	library     []policies.Node // XACML documents, which others may refer to
-	known       people          // made when first used
+	known       people          // those met so far, or all
+	all         bool            // known are all persons
+	none        bool            // there are no persons, as far as is known
 	errs        []error
 }
 
@@ -28,21 +30,38 @@ func newMaker(r Records) *maker {
 	for _, identity := range profile.Identities() {
 		m.identities[identity.Name] = identity
 	}
-	if r != nil {
+	if m.none = r == nil; r != nil {
 		m.rows = slices.Collect(r.Rows())
 	}
 	return m
 }
 
-// persons are those of the records.
-func (m *maker) persons() people {
-	if m.known == nil {
+// everybody has all persons known, for who will ask about many of them. A Copy
+// has them at hand.
+func (m *maker) everybody() {
+	if c, ok := m.records.(*Copy); ok {
+		m.none = len(c.persons) == 0
+		return
+	}
+	m.known, m.all = people{}, true
+	for p := range m.records.Persons() {
+		m.known.add(p)
+	}
+	m.none = len(m.known) == 0
+}
+
+// others are the other identities of whoever has this one.
+func (m *maker) others(i identity) []identity {
+	if m.none || i == nil {
+		return nil
+	}
+	if !m.all {
 		m.known = people{}
-		if m.records != nil {
-			m.known = newPeople(m.records)
+		for p := range m.records.PersonsAs(i.key()) {
+			m.known.add(p)
 		}
 	}
-	return m.known
+	return m.known.also(i)
 }
 
 func (m *maker) note(err error) {

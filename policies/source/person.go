@@ -95,15 +95,22 @@ func (i identity) same(j identity) bool {
 // people finds persons by any of their identities.
 type people map[string][][]identity
 
-func newPeople(r Records) people {
-	all := people{}
-	for p := range r.Persons() {
-		known := identitiesOf(p)
-		for _, i := range known {
-			all[i.key()] = append(all[i.key()], known)
-		}
+func (p people) add(one change.Person) {
+	known := identitiesOf(one)
+	for _, i := range known {
+		p[i.key()] = append(p[i.key()], known)
 	}
-	return all
+}
+
+// Keys are what Records find a person by: one text for each identity of theirs,
+// the same for every spelling of it.
+func Keys(p change.Person) []string {
+	var keys []string
+	for _, i := range identitiesOf(p) {
+		keys = append(keys, i.key())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // also returns the other identities of whoever has this one.

@@ -51,6 +51,8 @@ type Records interface {
 	Rows() iter.Seq[change.Row]
 	// Persons yields the persons in any order.
 	Persons() iter.Seq[change.Person]
+	// PersonsAs yields the persons of whose Keys one is the given.
+	PersonsAs(key string) iter.Seq[change.Person]
 }
 
 // Scope picks the policies that are made.
@@ -79,6 +81,7 @@ func Snapshot(r Records, scope Scope, at authz.Revision) (*policies.Snapshot, er
 // Bans makes the rules of all bans in force, which every scope has.
 func Bans(r Records) (policies.List[*policies.Rule], error) {
 	m := newMaker(r)
+	m.everybody()
 	var bans policies.Builder[*policies.Rule]
 	room := &banned{}
 	for p := range r.PAPs() {

@@ -14,8 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
+	"github.com/gatehouse-authz/gatehouse/pep/pip"
 )
 
 func TestEnds(t *testing.T) {
@@ -90,10 +92,7 @@ func TestAcceptIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	require.Contains(t, log.String(), "trust.accept lets in what is no longer safe")
-	status := ""
-	for _, f := range s.health.Status(nil) {
-		status += f.Name + "=" + fmt.Sprint(f.Value) + "\n"
-	}
+	status := statusOf(s)
 	require.Contains(t, status, "Warning=trust.accept lets in legacy-proxies, md5-signatures")
 	require.Contains(t, status, "Warning=trust.crl is ignore")
 	require.Contains(t, status, "RevocationLists=ignore")
@@ -103,9 +102,63 @@ func TestAcceptIsNamed(t *testing.T) {
 	require.NoError(t, os.WriteFile(list[0], []byte("half a li"), 0o600))
 	_, err = s.trust.Reload()
 	require.NoError(t, err)
-	status = ""
+	require.Contains(t, statusOf(s), list[0]+" is not taken and what it held before stays in force")
+}
+
+func statusOf(s *site) (status string) {
 	for _, f := range s.health.Status(nil) {
-		status += fmt.Sprint(f.Value) + "\n"
+		status += f.Name + "=" + fmt.Sprint(f.Value) + "\n"
 	}
-	require.Contains(t, status, list[0]+" is not taken and what it held before stays in force")
+	return status
+}
+
+// ⚿ The authentication profiles gate users, not administrators, and feed the
+// strength; a broken vo-ca-ap changes nothing and is named.
+func TestProfilesOfTheSite(t *testing.T) {
+	w, err := openWorld(t.TempDir())
+	require.NoError(t, err)
+	put := func(name, text string) string {
+		path := w.path("pki", "trust", name)
+		require.NoError(t, gridtest.Replace(path, []byte(text), 0o644))
+		return path
+	}
+	put("policy-classic.info", "alias = policy-classic\nsubjectdn = \"/DC=test/DC=strong/CN=CA\"\n")
+	put("policy-iota.info", "alias = policy-iota\nsubjectdn = \"/DC=test/DC=weak/CN=CA\"\n")
+	policy := put("vo-ca-ap", "/* file:policy-iota.info\n\"-\" file:policy-classic.info\n")
+	w.config.Container, w.config.Trust.VOCAAP = nil, conf.Path(policy)
+	w.config.Strength = []pip.StrengthRule{{Strength: "strong", AuthnProfile: []string{"policy-classic"}}}
+	s, err := newSite(t.Context(), w.config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	judge := func(who string, by func() ([]authz.Enricher, error)) *authz.Request {
+		certs, err := readChain(w.path("pki", who+"-cert.pem"), nil)
+		require.NoError(t, err)
+		r := &authz.Request{Credential: s.verifier.Verify(certs)}
+		all, err := by()
+		require.NoError(t, err)
+		for _, e := range all {
+			require.NoError(t, e.Enrich(t.Context(), r))
+		}
+		return r
+	}
+	ann := judge("ann", s.enrichers)
+	require.NoError(t, ann.Credential.Verdict())
+	require.Equal(t, "strong", strengthOf(ann))
+	require.ErrorContains(t, judge("wendy", s.enrichers).Credential.Verdict(), "no authentication profile that is accepted here")
+	wendy := judge("wendy", s.adminEnrichers)
+	require.NoError(t, wendy.Credential.Verdict())
+	require.Equal(t, "weak", strengthOf(wendy))
+	require.Contains(t, statusOf(s), "AuthenticationProfiles=2")
+
+	put("vo-ca-ap", "/* file:policy-nothing.info\n")
+	_, err = s.profiles.Reload()
+	require.Error(t, err)
+	require.NoError(t, judge("ann", s.enrichers).Credential.Verdict())
+	require.Error(t, judge("wendy", s.enrichers).Credential.Verdict())
+	require.Contains(t, statusOf(s), "vo-ca-ap is not taken and what it held before stays in force")
+	put("vo-ca-ap", "\"-\" file:policy-iota.info\n")
+	_, err = s.profiles.Reload()
+	require.NoError(t, err)
+	require.Error(t, judge("ann", s.enrichers).Credential.Verdict())
+	require.NoError(t, judge("wendy", s.enrichers).Credential.Verdict())
 }

@@ -3,6 +3,7 @@ package pip
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
@@ -88,18 +89,36 @@ func accepted(profiles *authnprofile.Profiles, issuers []authz.DN, vos []string)
 	return found, true
 }
 
-// caller returns the CA and the virtual organizations of the caller: of the
-// certificate chain if there is one, or else those that a peer asserted who may.
+// caller returns the CA and the virtual organizations of the caller, verified
+// or asserted by a peer that may. The CA is that of the certificate chain if
+// there is one.
 func caller(r *authz.Request) (issuers []authz.DN, vos []string) {
 	if r.Credential != nil && !stands(r.Credential) {
 		return nil, nil
 	}
 	if chain, ok := gsi.ChainOf(r.Credential); ok {
-		if chain.VOMS != nil {
-			vos = []string{chain.VOMS.VO}
-		}
-		return []authz.DN{chain.Issuer}, vos
+		issuers = []authz.DN{chain.Issuer}
+	} else {
+		issuers = assertedIssuers(r)
 	}
+	add := func(vo string) {
+		if !slices.Contains(vos, vo) {
+			vos = append(vos, vo)
+		}
+	}
+	for _, id := range []string{profile.VO, profile.EMIVO} {
+		each(r, id, func(v authz.Value) { add(v.Text()) })
+	}
+	for _, id := range []string{profile.FQAN, profile.PrimaryFQAN, profile.EMIGroup, profile.EMIPrimaryGroup} {
+		each(r, id, func(v authz.Value) {
+			f, _ := authz.ParseFQAN(v.Text()) // what is none is of no virtual organization
+			add(f.VO())
+		})
+	}
+	return issuers, vos
+}
+
+func assertedIssuers(r *authz.Request) (issuers []authz.DN) {
 	for _, id := range []string{profile.X509Issuer, profile.EMIX509Issuer} {
 		each(r, id, func(v authz.Value) {
 			d, ok := v.Data().(authz.DN)
@@ -109,16 +128,7 @@ func caller(r *authz.Request) (issuers []authz.DN, vos []string) {
 			issuers = append(issuers, d)
 		})
 	}
-	for _, id := range []string{profile.VO, profile.EMIVO} {
-		each(r, id, func(v authz.Value) { vos = append(vos, v.Text()) })
-	}
-	for _, id := range []string{profile.FQAN, profile.PrimaryFQAN} {
-		each(r, id, func(v authz.Value) {
-			f, _ := authz.ParseFQAN(v.Text())
-			vos = append(vos, f.VO())
-		})
-	}
-	return issuers, vos
+	return issuers
 }
 
 // each calls f for each verified value of the subject.

@@ -158,6 +158,31 @@ func TestAuthnProfileOfAssertedIssuer(t *testing.T) {
 	require.Equal(t, []string{"anonymous"}, verified(r, profile.CredentialStrength), "nobody is refused who brings no certificate")
 }
 
+// ⚿ A virtual organization that a peer asserts beside a chain without one is
+// judged as any other.
+func TestAuthnProfileOfAssertedMembership(t *testing.T) {
+	s := newSite(t)
+	for name, c := range map[string]struct {
+		ca      *gridtest.CA
+		vo      string
+		ok, has bool
+	}{
+		"accepted":                 {s.grid.Weak, "testvo", true, true},
+		"accepted, but not as":     {s.grid.Strong, "other", true, false},
+		"not accepted as anything": {s.grid.Weak, "other", false, false},
+	} {
+		e, err := c.ca.User("Somebody")
+		require.NoError(t, err)
+		r := s.request(e.Chain)
+		r.Add(authz.Subject, profile.VO, authz.StringValue(c.vo))
+		r.Add(authz.Subject, profile.FQAN, authz.StringValue("/"+c.vo))
+		enrich(t, r, pip.X509{}, profiles(t, gated))
+		require.Equal(t, c.ok, r.Credential.Verdict() == nil, name)
+		require.Equal(t, c.has, len(verified(r, profile.VO)) > 0, name)
+		require.Equal(t, c.has, len(verified(r, profile.FQAN)) > 0, name)
+	}
+}
+
 func TestAuthnProfileForAdministration(t *testing.T) {
 	s := newSite(t)
 	e, err := s.grid.Weak.User("Somebody")

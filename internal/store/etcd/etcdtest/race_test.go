@@ -208,8 +208,8 @@ func (r *race) judge(n faults) {
 			}
 		}
 	}
-	grants := checkHistory(r.t, events)
 	r.linearizable(ended)
+	grants := checkHistory(r.t, events)
 	total, outcomes, causes := 0, map[string]int{}, map[string]int{}
 	for i := range r.history {
 		for _, e := range r.history[i] {

@@ -275,3 +275,28 @@ func TestReasons(t *testing.T) {
 	require.Equal(t, &authz.Reason{PAP: "central", Policy: "bans", Rule: "b", Ban: true}, program.Decide(context.Background(), r, someNow).Reason)
 	require.Equal(t, eval.Counts{Bans: 1, Rules: 1, Policies: 3}, program.Counts())
 }
+
+// Two alternatives with one key in common do not make a policy count twice: its
+// duties come once.
+func TestOneKeyInTwoAlternatives(t *testing.T) {
+	group := func(function, pattern string) policies.AllOf {
+		return policies.AllOf{Matches: []policies.Match{{Function: function, Value: authz.StringValue(pattern), Attribute: &policies.Designator{Category: authz.Subject, ID: profile.FQAN}}}}
+	}
+	place := policies.Places(8)
+	twice := &policies.Policy{Header: policies.Header{
+		ID: "twice", Place: place[0], Combining: policies.DenyOverrides,
+		Target: &policies.Target{AnyOf: []policies.AnyOf{{AllOf: []policies.AllOf{group(profile.FunctionFQANPattern, "/vo/*"), group(profile.FunctionBanFQAN, "/vo/*")}}}},
+	}, Rules: policies.NewList(&policies.Rule{ID: "r", Effect: authz.Deny, Obligations: []policies.Duty{{ID: "once", On: authz.Deny}}})}
+	nodes := []policies.Node{twice}
+	for _, p := range place[1:] {
+		nodes = append(nodes, &policies.Policy{Header: policies.Header{ID: p, Place: p, Combining: policies.DenyOverrides}})
+	}
+	root := &policies.PolicySet{Header: policies.Header{ID: "root", Combining: policies.DenyUnlessPermit}, Children: policies.NewList(nodes...)}
+	p, err := eval.NewCompiler(nil).Compile(&policies.Snapshot{Root: root}, nil)
+	require.NoError(t, err)
+	r := &authz.Request{}
+	r.Add(authz.Subject, profile.FQAN, authz.StringValue("/vo"))
+	got := p.Decide(context.Background(), r, someNow)
+	require.Equal(t, authz.Deny, got.Decision)
+	require.Len(t, got.Obligations, 1)
+}

@@ -262,11 +262,23 @@ func (c crowd) alternatives(a *anyOf) (keys []filing, n int) {
 			required = m.attr.slot
 		}
 		for _, f := range m.needed() {
-			keys = append(keys, filing{f.reading, required, f.hash})
+			keys = filedOnce(keys, filing{f.reading, required, f.hash})
 		}
 		n += crowded
 	}
 	return keys, n
+}
+
+// filedOnce adds a key, which two conjunctions may have in common: a child that
+// stood under it twice would be found, and count, twice.
+func filedOnce(keys []filing, key filing) []filing {
+	for i := range keys {
+		if k := &keys[i]; k.reading == key.reading && k.hash == key.hash {
+			k.required = max(k.required, key.required) // of the reading's one slot, or -1
+			return keys
+		}
+	}
+	return append(keys, key)
 }
 
 // rarest returns the match to file a conjunction by, if one of its matches

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -25,7 +27,7 @@ const (
 func (s *Store) insist(ctx context.Context, call func(context.Context) error) error {
 	deadline := time.Now().Add(s.patience)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := s.once(ctx, call)
+		err := within(ctx, min(callLimit, time.Until(deadline)), call)
 		switch {
 		case err == nil:
 			s.trouble.Store(nil)
@@ -46,9 +48,25 @@ func (s *Store) insist(ctx context.Context, call func(context.Context) error) er
 
 // once makes one call. Unlike insist it is for calls that must not be repeated.
 func (s *Store) once(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	return within(ctx, callLimit, call)
+}
+
+func within(ctx context.Context, limit time.Duration, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return call(ctx)
+}
+
+// tellWhy is an interceptor of gRPC that keeps the reason why no connection could
+// be made, a certificate say: the client of etcd would only say that time is up.
+func tellWhy(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	err := invoke(ctx, method, req, reply, conn, options...)
+	if status.Code(err) == codes.DeadlineExceeded {
+		if _, why, ok := strings.Cut(status.Convert(err).Message(), "latest balancer error: "); ok {
+			return status.Error(codes.Unavailable, why)
+		}
+	}
+	return err
 }
 
 // sleep waits for about d.

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // The suite over the etcd that Debian ships, 3.4; that of 3.7 and of three
 // members is in etcdtest.
 func TestStore(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	var n atomic.Int64
 	storetest.Run(t, func(t storetest.T) store.Store {

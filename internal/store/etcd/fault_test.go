@@ -109,6 +109,7 @@ func opened(t *testing.T, o Options) *Store {
 // ⚿ Whatever happens to requests and answers, an acknowledged update was made
 // once, and one that failed without doubt never.
 func TestFaultsNeverMakeAnUpdateTwiceOrForNothing(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	options := Options{Endpoints: []string{endpoint}, Patience: 2 * time.Second}
 	var mu sync.Mutex
@@ -173,6 +174,7 @@ func TestFaultsNeverMakeAnUpdateTwiceOrForNothing(t *testing.T) {
 // ⚿ A transaction that its sender gave up on arrives after a later update of the
 // same record, which it did not read: it must not overwrite it.
 func TestATransactionThatArrivesLateChangesNothing(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	first := true
 	s := injured(t, Options{Endpoints: []string{endpoint}}, 600*time.Millisecond, func(ops []clientv3.Op) fault {
@@ -200,6 +202,7 @@ func TestATransactionThatArrivesLateChangesNothing(t *testing.T) {
 
 // A commit whose answer is lost, with nobody to ask, is in doubt and says so.
 func TestInDoubt(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	down := false
 	s := injured(t, Options{Endpoints: []string{endpoint}, Patience: 300 * time.Millisecond}, 0, func(ops []clientv3.Op) fault {
@@ -224,6 +227,7 @@ func TestInDoubt(t *testing.T) {
 // A writer dies in the middle of a large update: nobody sees half of it, and
 // whoever writes next makes the rest.
 func TestALargeUpdateOutlivesItsWriter(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	options := Options{Endpoints: []string{endpoint}, Patience: 500 * time.Millisecond}
 	steps := 0
@@ -264,6 +268,7 @@ func TestALargeUpdateOutlivesItsWriter(t *testing.T) {
 
 // Chunks that nothing refers to any more are swept, others are not.
 func TestChunksAreSwept(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	s := opened(t, Options{Endpoints: []string{endpoint}})
 	big := strings.Repeat("x", 3*chunkSize)
@@ -290,6 +295,7 @@ func TestChunksAreSwept(t *testing.T) {
 
 // An update that outlived the sweeping of its own chunks is not made.
 func TestSweptChunksAreNeverPublished(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	swept := false
 	var s *Store

@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store/backend"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 )
 
 // DefaultPrefix is where a store is kept if nothing else is said.
@@ -78,6 +79,7 @@ func dial(o Options) (*clientv3.Client, error) {
 		// The client would send a transaction again whose answer it missed; what
 		// may be sent twice is decided here (see insist).
 		MaxUnaryRetries: 1,
+		DialOptions:     []grpc.DialOption{grpc.WithChainUnaryInterceptor(tellWhy)},
 		Logger:          zap.NewNop(),
 	})
 }

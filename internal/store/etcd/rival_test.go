@@ -15,6 +15,7 @@ import (
 // What one update saw, another must not have changed when it commits: then its
 // function runs again. What it did not see does not matter.
 func TestAnUpdateLosesOnlyToWhatTouchesWhatItSaw(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	options := etcd.Options{Endpoints: []string{endpoint}, Prefix: "rival"}
 	one, two := open(t, options), open(t, options)
@@ -100,6 +101,7 @@ func TestAnUpdateLosesOnlyToWhatTouchesWhatItSaw(t *testing.T) {
 
 // The lineage is made once, whoever comes first.
 func TestTheLineageIsMadeOnce(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	var wg sync.WaitGroup
 	lineages := make([]store.Lineage, 8)
@@ -118,6 +120,7 @@ func TestTheLineageIsMadeOnce(t *testing.T) {
 
 // What one process makes wakes those that watch in another.
 func TestWatchAcrossStores(t *testing.T) {
+	t.Parallel()
 	endpoint := etcdserver.Start(t)
 	options := etcd.Options{Endpoints: []string{endpoint}}
 	one, two := open(t, options), open(t, options)

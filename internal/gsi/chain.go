@@ -32,6 +32,9 @@ type Chain struct {
 	// Keys are the keys of the Issuers, as [trust.KeyOf] writes them, once
 	// each.
 	Keys []string
+	// Values are names and keys as a request holds them, made once; empty unless
+	// the chain was verified.
+	Values Values
 	// Limited is set if a proxy is limited.
 	Limited bool
 	// VOMS is what the first valid attribute certificate says; nil if there
@@ -44,6 +47,13 @@ type Chain struct {
 	Presented []authz.DN
 	// PresentedKeys are the keys of all CA certificates in the chain.
 	PresentedKeys []string
+}
+
+// Values are what a verified chain says, as values of attributes. The slices are
+// shared by all requests.
+type Values struct {
+	Subject, Issuer, VOMSIssuer authz.Value
+	Issuers, Keys               []authz.Value
 }
 
 // ChainOf returns the Chain of a credential that this package made.
@@ -118,6 +128,21 @@ func (c *Chain) vouched(path []*x509.Certificate) {
 		} else if d, err := name.Decode(ca.RawSubject); err == nil {
 			c.Issuers = append(c.Issuers, d)
 		}
+	}
+}
+
+// speak fills in Values once everything else is there.
+func (c *Chain) speak() {
+	v := &c.Values
+	v.Subject, v.Issuer = authz.DNValue(c.Subject), authz.DNValue(c.Issuer)
+	for _, d := range c.Issuers {
+		v.Issuers = append(v.Issuers, authz.DNValue(d))
+	}
+	for _, k := range c.Keys {
+		v.Keys = append(v.Keys, authz.StringValue(k))
+	}
+	if c.VOMS != nil {
+		v.VOMSIssuer = authz.DNValue(c.VOMS.Issuer)
 	}
 }
 

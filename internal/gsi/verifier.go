@@ -164,6 +164,7 @@ func (s *subject) look(anchors *trust.Anchors, servers *voms.Servers, now time.T
 	}
 	if err == nil {
 		next.endBy(chain.attach(s.carried, servers, anchors, now))
+		chain.speak()
 	} else {
 		chain.Ignored = allIgnored(s.carried, errRefused)
 	}

@@ -24,18 +24,18 @@ func membership(r *authz.Request, chain *gsi.Chain) {
 		demote(r, authz.Subject, id)
 	}
 	if chain.VOMS != nil {
-		granted(r, chain.VOMS)
+		granted(r, chain.VOMS, chain.Values.VOMSIssuer)
 	}
 	ignored(r, chain.Ignored)
 }
 
 // granted adds the FQANs in the gLite profile, the primary among them, and in
 // the EMI profile as groups, and as roles whose issuer is their group.
-func granted(r *authz.Request, g *voms.Grant) {
+func granted(r *authz.Request, g *voms.Grant, issuer authz.Value) {
 	primary := g.FQANs[0]
 	r.Add(authz.Subject, profile.VO, authz.StringValue(g.VO))
 	r.Add(authz.Subject, profile.EMIVO, authz.StringValue(g.VO))
-	r.Add(authz.Subject, profile.VOMSIssuer, authz.DNValue(g.Issuer))
+	r.Add(authz.Subject, profile.VOMSIssuer, issuer)
 	r.Add(authz.Subject, profile.PrimaryFQAN, authz.FQANValue(primary))
 	r.Add(authz.Subject, profile.EMIPrimaryGroup, authz.StringValue(primary.Group()))
 	addRole(r, profile.EMIPrimaryRole, primary)

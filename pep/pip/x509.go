@@ -3,6 +3,7 @@ package pip
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
@@ -42,13 +43,15 @@ func (x X509) Enrich(_ context.Context, r *authz.Request) error {
 	case chain.Subject.IsZero() || chain.Issuer.IsZero():
 		return fmt.Errorf("a verified chain without a name: %s", r.Credential.Subject)
 	}
-	issuers := values(chain.Issuers)
-	replace(r, profile.SubjectID, authz.DNValue(chain.Subject))
-	replace(r, profile.SubjectIssuer, issuers...)
-	replace(r, profile.EMISubjectIssuer, issuers...)
-	replace(r, profile.X509Issuer, authz.DNValue(chain.Issuer))
-	replace(r, profile.EMIX509Issuer, authz.DNValue(chain.Issuer))
-	replace(r, profile.CAKey, texts(chain.Keys...)...)
+	const room = 16 // for all that a chain says, at once
+	r.Attributes = slices.Grow(r.Attributes, room)
+	v := &chain.Values
+	replace(r, profile.SubjectID, v.Subject)
+	replace(r, profile.SubjectIssuer, v.Issuers...)
+	replace(r, profile.EMISubjectIssuer, v.Issuers...)
+	replace(r, profile.X509Issuer, v.Issuer)
+	replace(r, profile.EMIX509Issuer, v.Issuer)
+	replace(r, profile.CAKey, v.Keys...)
 	replace(r, profile.LimitedProxy, authz.BooleanValue(chain.Limited))
 	membership(r, chain)
 	x.named(r, chain.Issuers)
@@ -61,16 +64,16 @@ func (x X509) named(r *authz.Request, shown []authz.DN) {
 	if x.CAs == nil {
 		return
 	}
-	done := map[string]bool{}
+	var done []string
 	for _, d := range shown {
-		done[d.BanKey()] = true
+		done = append(done, d.BanKey())
 	}
 	var keys []authz.Value
 	for _, id := range issuerIDs {
 		for _, v := range r.Values(authz.Subject, id) {
 			key := banKey(v)
-			if !done[key] {
-				done[key] = true
+			if !slices.Contains(done, key) {
+				done = append(done, key)
 				keys = append(keys, texts(x.CAs.KeysOf(key)...)...)
 			}
 		}

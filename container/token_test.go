@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -353,4 +354,61 @@ func TestTokenLimits(t *testing.T) {
 	f, kind = fault(t, err)
 	require.Equal(t, "unauthenticated", kind)
 	require.Contains(t, f.String, "no longer publishes")
+}
+
+// ⚿ Each scope leaves the token its own operations and no other, however much
+// the policies permit; there is none here for compute.modify. Several scopes
+// leave what each of them does.
+func TestScopesGateOperations(t *testing.T) {
+	s := newTokenSite(t)
+	owner := s.bearer(nil, "Bearer "+s.mint("ann", nil))
+	j, err := owner.submit("", "add", "a", "1", "b", "2", "seconds", "0")
+	require.NoError(t, err)
+	session := get(j, "session")
+	owner.reach(session, job.Done)
+	operations := map[string]func(*client) error{
+		"submit": func(c *client) error {
+			_, err := c.submit("", "add", "a", "1", "b", "2", "seconds", "0")
+			return err
+		},
+		"status": func(c *client) error { _, err := c.about("status", session); return err },
+		"list":   func(c *client) error { _, err := c.call("list", func(*xml.Writer) {}); return err },
+		"cancel": func(c *client) error {
+			_, err := c.about("cancel", session)
+			if _, kind := fault(t, err); kind == "conflict" { // it may, and the job is done
+				return nil
+			}
+			return err
+		},
+		"fetch": func(c *client) error {
+			if code, body, _ := c.fetch(get(j, "sandbox") + "result"); code != http.StatusOK {
+				return errors.New(body)
+			}
+			return nil
+		},
+	}
+	for scope, may := range map[string][]string{
+		"compute.create":                {"submit"},
+		"compute.read":                  {"fetch", "list", "status"},
+		"compute.cancel":                {"cancel"},
+		"compute.modify":                nil,
+		"storage.read:/":                nil,
+		"compute.creat compute.read2":   nil,
+		"compute.read compute.cancel":   {"cancel", "fetch", "list", "status"},
+		"openid offline_access profile": {"cancel", "fetch", "list", "status", "submit"},
+	} {
+		c := s.bearer(nil, "Bearer "+s.mint("ann", map[string]any{"scope": scope}))
+		var done []string
+		for name, do := range operations {
+			err := do(c)
+			if err == nil {
+				done = append(done, name)
+			} else if name != "fetch" { // which tells nobody why
+				f, kind := fault(t, err)
+				require.Equal(t, "refused", kind, f)
+				require.Contains(t, f.String, "scope", scope+" "+name)
+			}
+		}
+		require.ElementsMatch(t, may, done, scope)
+	}
 }

@@ -32,7 +32,11 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	if err != nil {
 		return unusable(err)
 	}
-	v, err := token.New(c.Tokens.options(c.gridTrust))
+	tokens, service, action := c.Tokens, "jobs", profile.ActionServiceInfo // which needs no scope
+	if c.Container == nil && c.PAP != nil && len(c.PAP.TokenAudiences) > 0 {
+		tokens, service, action = tokens.of(c.PAP.TokenAudiences), "administration", profile.ActionPolicyRead
+	}
+	v, err := token.New(tokens.options(c.gridTrust))
 	if err != nil {
 		return unusable(fmt.Errorf("tokens: %w", err))
 	}
@@ -45,7 +49,7 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	}
 	credential := v.Verify(text)
 	r := &authz.Request{Credential: credential}
-	r.Add(authz.Action, profile.ActionID, authz.StringValue(profile.ActionServiceInfo)) // which needs no scope
+	r.Add(authz.Action, profile.ActionID, authz.StringValue(action))
 	for _, e := range []authz.Enricher{pip.Token{}, strength} {
 		if err := e.Enrich(ctx, r); err != nil {
 			return err
@@ -53,8 +57,9 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	}
 	claims, _ := token.ClaimsOf(credential)
 	printClaims(out, claims)
-	if credential.Err != nil {
-		fmt.Fprintf(out, "\nRefused: %s.\n", credential.Err)
+	fmt.Fprintf(out, "  %-12s %s\n", "as one for", service)
+	if err := r.Credential.Verdict(); err != nil { // also by an enricher
+		fmt.Fprintf(out, "\nRefused: %s.\n", err)
 		return errChainRefused
 	}
 	fmt.Fprintf(out, "\nStrength  %s\nAccepted%s.\n", strengthOf(r), within(claims))

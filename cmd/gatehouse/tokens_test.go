@@ -222,10 +222,23 @@ tokens:
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, said, "Refused: token: it is made for somebody else")
 	require.Contains(t, said, "subject      ann")
+	// A PAP alone takes tokens for administration, with other audiences and never
+	// within scopes.
+	pap := write("pap.yaml", `pap: {token-audiences: ["https://pap.example.org"]}
+tokens: {issuers: [{issuer: "`+issuer.URL+`", jwks-file: keys.json, vo: cms}]}
+`)
+	code, said = inspect(issuer.Token(issuer.Claims("ann", "https://pap.example.org", nil)), "--config", pap)
+	require.Equal(t, exitOK, code, said)
+	require.Contains(t, said, "as one for   administration")
+	code, said = inspect(issuer.Token(issuer.Claims("ann", "https://pap.example.org", map[string]any{"scope": "compute.read"})), "--config", pap)
+	require.Equal(t, exitFailure, code, said)
+	require.Contains(t, said, "Refused: the scopes of the token limit it to other actions.")
+	code, said = inspect(good, "--config", pap)
+	require.Equal(t, exitFailure, code, said)
 	for want, args := range map[string][]string{
 		"needs --config":    nil,
 		"no section tokens": {"--config", bare},
-		"accepts 0 arg":     {"--config", config, "proxy.pem"},
+		"stands alone":      {"--config", config, "proxy.pem"},
 		"no such file":      {"--config", path("absent.yaml")},
 	} {
 		code, said = inspect(good, args...)

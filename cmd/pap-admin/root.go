@@ -110,7 +110,7 @@ func (a *app) changes(cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&a.message, "message", "m", "", "why, for the history")
 	f.StringVar(&a.ifMatch, "if-match", "", "change nothing unless this revision holds, as 42 or 42@lineage")
-	f.BoolVar(&a.force, "force", false, "also if the change is large, such as lifting every ban")
+	f.BoolVar(&a.force, "force", false, "also if the change is large: it lifts every ban, or changes the answer for many people")
 	f.DurationVar(&a.wait, "wait", -1, "wait until every follower has the change in force, for at most so long")
 	f.Lookup("wait").NoOptDefVal = api.DefaultWait.String()
 	f.Lookup("wait").DefValue = ""

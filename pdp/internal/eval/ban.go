@@ -143,8 +143,6 @@ func (b *ban) where() (place, id string) { return b.row.Where() }
 
 func (b *ban) settle(crowd) {}
 
-func (b *ban) origin() policies.Item { return b.row }
-
 func (b *ban) filed() []filing {
 	return []filing{{reading: b.kind.reading, required: -1, hash: b.hash}}
 }

@@ -12,8 +12,6 @@ type child interface {
 	eval(f *frame, side views) outcome
 	// where returns the place and id that order it among its siblings.
 	where() (place, id string)
-	// origin returns what it was compiled from.
-	origin() policies.Item
 	// goal returns its target, by which it is found; nil for none.
 	goal() *target
 	// settle chooses, once, the keys under which it goes into the index.
@@ -44,8 +42,6 @@ type container struct {
 }
 
 var _ node = (*container)(nil)
-
-func (c *container) origin() policies.Item { return c.from }
 
 func (c *container) goal() *target { return c.target }
 

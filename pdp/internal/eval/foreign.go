@@ -50,7 +50,6 @@ type foreign struct {
 var _ node = (*foreign)(nil)
 
 func (n *foreign) reason() *authz.Reason     { return n.why }
-func (n *foreign) origin() policies.Item     { return n.from }
 func (n *foreign) where() (place, id string) { return n.from.Place, n.from.ID }
 func (n *foreign) goal() *target             { return nil }
 func (n *foreign) settle(crowd)              {}

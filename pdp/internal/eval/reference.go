@@ -23,7 +23,6 @@ type reference struct {
 var _ node = (*reference)(nil)
 
 func (r *reference) reason() *authz.Reason     { return r.why }
-func (r *reference) origin() policies.Item     { return r.from }
 func (r *reference) where() (place, id string) { return r.from.Place, r.from.ID }
 func (r *reference) goal() *target             { return nil }
 func (r *reference) settle(crowd)              {}

@@ -88,8 +88,6 @@ func (r *rule) look(f *frame, v view) (match3, *authz.Status) {
 	return r.target.eval(f, v)
 }
 
-func (r *rule) origin() policies.Item { return r.from }
-
 func (r *rule) goal() *target { return r.target }
 
 func (r *rule) settle(all crowd) { r.keys = all.filings(r.target) }

@@ -203,3 +203,53 @@ store: {etcd: {endpoints: [%q], prefix: site/}}
 	_, err = r.person("bob").submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
 	require.NoError(t, err, "nobody else is banned")
 }
+
+// Two mapping services lease out of one pool in etcd: whoever got an account from
+// the one has it from the other, and two people never the same.
+func TestMappingServicesShareLeases(t *testing.T) {
+	etcd := etcdserver.Start(t)
+	var services []*process
+	var addresses []string
+	r := newRunning(t, func(w *world) {
+		text := accountsText + "cms001 20001 cms=20000\ncms002 20002 cms=20000\n"
+		require.NoError(t, os.WriteFile(w.path("accounts"), []byte(text), 0o644))
+		gridmap := fmt.Sprintf("%q .cms\n%q .cms\n%q .cms\n", w.dn("ann"), w.dn("bob"), w.dn("admin"))
+		require.NoError(t, os.WriteFile(w.path("grid-mapfile"), []byte(gridmap), 0o644))
+		for i := range 2 {
+			address := freeAddress(t)
+			p := serveProcess(t, w.dir, fmt.Sprintf("mapping%d.yaml", i), fmt.Sprintf(`
+data: mapping%d
+host: {certificate: pki/host-cert.pem, key: pki/host-key.pem}
+trust: {directory: pki/trust}
+status: 127.0.0.1:0
+credential-strength: [{strength: strong, ca: /DC=test/DC=strong/CN=CA}]
+mapping: {listen: %q, peers: [{subject: /DC=test/DC=strong/OU=hosts/CN=localhost, issuer: /DC=test/DC=strong/CN=CA}]}
+accounts: {grid-mapfile: grid-mapfile, file: accounts, pools: [{name: cms, members: ["cms[001-002]"]}]}
+store: {etcd: {endpoints: [%q]}}
+`, i, address, etcd))
+			p.listening(t, address)
+			_, port, _ := net.SplitHostPort(address)
+			services, addresses = append(services, p), append(addresses, "https://localhost:"+port)
+		}
+		w.config.Accounts = AccountsConfig{File: w.config.Accounts.File, Floor: 1000, Service: addresses}
+	})
+	account := func(who string) string {
+		_, err := r.person(who).submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
+		if err != nil {
+			return err.Error()
+		}
+		name := ""
+		for _, rec := range r.audit.Recent() {
+			if rec.Subject == r.world.dn(who) && rec.Account != "" {
+				name = rec.Account
+			}
+		}
+		return name
+	}
+	ann, bob := account("ann"), account("bob")
+	require.ElementsMatch(t, []string{"cms001", "cms002"}, []string{ann, bob})
+	services[0].kill()
+	require.Equal(t, ann, account("ann"), "the other service knows the lease")
+	require.Equal(t, bob, account("bob"))
+	require.NotContains(t, account("admin"), "cms", "the pool is exhausted, and nobody gets an account that somebody has")
+}

@@ -8,7 +8,13 @@ import (
 // FQAN is a VOMS fully qualified attribute name in normal form: a group path
 // and an optional role. "/Role=NULL" and any "/Capability=…" are dropped, as
 // every VOMS implementation does.
-type FQAN struct {
+//
+// It is one word, so that a Value holds it without a box; what it points to
+// never changes. DANGER: compare FQANs by [FQAN.Equal], never by "==".
+type FQAN struct{ path *path }
+
+// path is an FQAN with the hashes of its groups.
+type path struct {
 	text   string // the normal form
 	group  int    // how much of it is the group path
 	depth  int    // how many groups there are on it
@@ -31,14 +37,13 @@ func ParseFQAN(s string) (FQAN, error) {
 		return FQAN{}, errFQAN
 	}
 	group := groupPath(s)
-	f, rest := FQAN{text: s[:group], group: group}, s[group:]
-	f.hashGroups()
+	text, rest := s[:group], s[group:]
 	if role, after, ok := cutFQANPart(rest, rolePart); ok {
 		if !plainFQANPart(role) {
 			return FQAN{}, errFQAN
 		}
 		if role != "NULL" {
-			f.text = s[:group+len(rolePart)+len(role)]
+			text = s[:group+len(rolePart)+len(role)]
 		}
 		rest = after
 	}
@@ -48,10 +53,12 @@ func ParseFQAN(s string) (FQAN, error) {
 	if group == 0 || rest != "" {
 		return FQAN{}, errFQAN
 	}
-	return f, nil
+	f := &path{text: text, group: group}
+	f.hashGroups()
+	return FQAN{f}, nil
 }
 
-func (f *FQAN) hashGroups() {
+func (f *path) hashGroups() {
 	for i := 1; i <= f.group; i++ {
 		if i < f.group && f.text[i] != '/' {
 			continue
@@ -64,23 +71,28 @@ func (f *FQAN) hashGroups() {
 }
 
 // Groups returns how many groups lie on the path: 2 of "/vo/group".
-func (f FQAN) Groups() int { return f.depth }
+func (f FQAN) Groups() int {
+	if f.path == nil {
+		return 0
+	}
+	return f.path.depth
+}
 
 // GroupHash returns the [Hash] of the nth group on the path, from 0: those of
 // "/vo" and "/vo/group".
-func (f *FQAN) GroupHash(n int) uint64 {
+func (f FQAN) GroupHash(n int) uint64 {
 	if n < hashedGroups {
-		return f.hashes[n]
+		return f.path.hashes[n]
 	}
-	return f.deepHash(n)
+	return f.path.deepHash(n)
 }
 
-func (f *FQAN) deepHash(n int) uint64 {
+func (f *path) deepHash(n int) uint64 {
 	end := 0
 	for ; n >= 0; n-- {
 		next := strings.IndexByte(f.text[end+1:f.group], '/')
 		if next < 0 {
-			return Hash(f.Group())
+			return Hash(f.text[:f.group])
 		}
 		end += 1 + next
 	}
@@ -122,10 +134,26 @@ func plainFQANPart(p string) bool {
 }
 
 // Group returns the group path, "/vo/group".
-func (f FQAN) Group() string { return f.text[:f.group] }
+func (f FQAN) Group() string {
+	if f.path == nil {
+		return ""
+	}
+	return f.path.text[:f.path.group]
+}
 
 // Role returns the role, or "" for none.
-func (f FQAN) Role() string { return strings.TrimPrefix(f.text[f.group:], rolePart) }
+func (f FQAN) Role() string {
+	if f.path == nil {
+		return ""
+	}
+	return strings.TrimPrefix(f.path.text[f.path.group:], rolePart)
+}
+
+// Equal reports whether two FQANs are the same.
+func (f FQAN) Equal(g FQAN) bool { return f.Key() == g.Key() }
+
+// IsZero reports whether f is the zero FQAN, which names nothing.
+func (f FQAN) IsZero() bool { return f.path == nil }
 
 // VO returns the first part of the group path, without its slash.
 func (f FQAN) VO() string {
@@ -134,7 +162,12 @@ func (f FQAN) VO() string {
 }
 
 // String returns the normal form: "/vo/group" or "/vo/group/Role=name".
-func (f FQAN) String() string { return f.text }
+func (f FQAN) String() string {
+	if f.path == nil {
+		return ""
+	}
+	return f.path.text
+}
 
 // Key returns the comparison key. FQANs are compared byte by byte.
-func (f FQAN) Key() string { return f.text }
+func (f FQAN) Key() string { return f.String() }

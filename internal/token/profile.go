@@ -121,7 +121,7 @@ func (i *Issuer) enrol(c *Claims, f authz.FQAN) bool {
 	if f.VO() != i.VO && !slices.Contains(i.VOs, f.VO()) {
 		return false
 	}
-	if !slices.ContainsFunc(c.FQANs, func(known authz.FQAN) bool { return known == f }) {
+	if !slices.ContainsFunc(c.FQANs, f.Equal) {
 		c.FQANs = append(c.FQANs, f)
 	}
 	if !slices.Contains(c.VOs, f.VO()) {

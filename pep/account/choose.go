@@ -75,7 +75,7 @@ func (x *index) of(id Identity, prefer Preference) (names []string, err error) {
 // group once: by the name, by the primary FQAN and by the others, in the order
 // that is preferred.
 func (x *index) linesOf(id Identity, prefer Preference) [3][]int {
-	others := slices.DeleteFunc(slices.Clone(id.FQANs), func(f authz.FQAN) bool { return f == id.Primary })
+	others := slices.DeleteFunc(slices.Clone(id.FQANs), id.Primary.Equal)
 	named, primary, rest := x.named(id.Name), x.matching(id.Primary), x.matching(others...)
 	if prefer.DNForGroup {
 		return [3][]int{named, primary, rest}
@@ -137,5 +137,5 @@ func (x *index) values(lines []int) []string {
 func (e *Entry) isName(d authz.DN) bool { return e.name.Equal(d) }
 
 func (e *Entry) isPattern(f authz.FQAN) bool {
-	return e.pattern != nil && f != authz.FQAN{} && e.pattern.matches(f)
+	return e.pattern != nil && !f.IsZero() && e.pattern.matches(f)
 }

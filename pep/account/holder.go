@@ -41,7 +41,7 @@ func (id Identity) String() string {
 	if !id.Name.IsZero() {
 		s = id.Name.Slash()
 	}
-	if id.Primary != (authz.FQAN{}) {
+	if !id.Primary.IsZero() {
 		s += " as " + id.Primary.String()
 	}
 	return s

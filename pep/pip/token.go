@@ -167,7 +167,7 @@ func member(r *authz.Request, c *token.Claims) {
 	}
 	issued(r, c, profile.VO, texts(c.VOs...)...)
 	issued(r, c, profile.FQAN, fqans(c)...)
-	if c.Primary != (authz.FQAN{}) && !granted {
+	if !c.Primary.IsZero() && !granted {
 		issued(r, c, profile.PrimaryFQAN, authz.FQANValue(c.Primary))
 	}
 }

@@ -165,7 +165,7 @@ func (c *Certificate) grant(issuer authz.DN, until time.Time) (Grant, error) {
 		f, err := authz.ParseFQAN(text)
 		if err != nil || f.VO() != c.VO {
 			g.Dropped = append(g.Dropped, text)
-		} else if !slices.Contains(g.FQANs, f) {
+		} else if !slices.ContainsFunc(g.FQANs, f.Equal) {
 			g.FQANs = append(g.FQANs, f)
 		}
 	}

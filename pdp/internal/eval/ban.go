@@ -75,7 +75,7 @@ func (c *compilation) banKind(m *policies.Match) *banKind {
 	if first.reading < 0 || !f.reader.single {
 		return nil
 	}
-	return &banKind{owner: c.owner, attr: first.attr, reader: f.reader, reading: first.reading}
+	return &banKind{owner: c.owner, attr: first.attr, reader: f.reader, reading: int(first.reading)}
 }
 
 // hashBans hashes the keys of many bans, on every core: folding names is most
@@ -126,7 +126,7 @@ func (b *ban) rule() *rule {
 	}
 	var l keyList
 	from := b.row.Rule()
-	m := match{from: onlyMatch(from), attr: b.kind.attr, reading: b.kind.reading}
+	m := match{from: onlyMatch(from), attr: b.kind.attr, reading: int32(b.kind.reading)}
 	b.kind.reader.literal(m.from.Value, &l)
 	m.key = l.keys[0]
 	all := []match{m}

@@ -61,7 +61,7 @@ func guardsOf(c child, filed file) (guards [3]guard) {
 		ms := t.anyOf[i].allOf[0].matches
 		for j := range ms {
 			needed := ms[j].needed()
-			if n == len(guards) || ms[j].attr.required || len(needed) != 1 || needed[0] == filed {
+			if n == len(guards) || ms[j].required || len(needed) != 1 || needed[0] == filed {
 				continue
 			}
 			if guards[n] = guardOf(needed[0]); guards[n] != 0 && isBound(&ms[j]) {

@@ -97,6 +97,7 @@ type compilation struct {
 	library    map[libraryKey][]policies.Node
 	referenced map[policies.Node]*libraryEntry
 	kinds      map[kindKey]*banKind
+	texts      map[string]string // of literals, each once
 	depth      int
 	scope      *scope
 	owner      *owner
@@ -300,24 +301,54 @@ func listName(set bool) string {
 }
 
 func (c *compilation) rule(r *policies.Rule) child {
-	out := &rule{from: r, owner: c.owner, effect: r.Effect, timed: isTimed(r)}
+	out := c.newRule(r)
 	if r.Effect != authz.Permit && r.Effect != authz.Deny {
 		c.fail(r.Position, "rule %q: effect %s is neither Permit nor Deny", r.ID, r.Effect)
 	}
 	if !r.Until.IsZero() && !r.From.IsZero() && !r.From.Before(r.Until) {
 		c.fail(r.Position, "rule %q ends before it begins", r.ID)
 	}
-	if out.target = c.target(r.Target); out.target != nil {
-		out.plain = out.target.plain
-	}
 	if r.Condition != nil {
 		out.condition = c.condition(r.Condition)
 	}
 	out.duties = c.duties(r.Obligations, r.Advice)
-	out.ready = out.duties.readyFor(r.Effect)
+	if ready := out.duties.readyFor(r.Effect); ready != nil {
+		out.ready = *ready
+	}
 	if r.Effect == authz.Permit {
 		out.bounds = boundsOf(out.target)
 	}
+	return out
+}
+
+// newRule makes a rule with its target, in one piece of memory if the target is
+// no larger than most are: what lies together is fetched together.
+func (c *compilation) newRule(r *policies.Rule) *rule {
+	var out *rule
+	switch n := matchesIn(r.Target); {
+	case n == 0 || n > 4:
+		out = &rule{target: c.target(r.Target)}
+	case n <= 2:
+		all := new(struct {
+			rule
+			goal    target
+			matches [2]match
+		})
+		c.targetInto(&all.goal, r.Target, all.matches[:n])
+		out, all.target = &all.rule, &all.goal
+	default:
+		all := new(struct {
+			rule
+			goal    target
+			matches [4]match
+		})
+		c.targetInto(&all.goal, r.Target, all.matches[:n])
+		out, all.target = &all.rule, &all.goal
+	}
+	if out.target != nil {
+		out.plain = out.target.plain
+	}
+	out.from, out.owner, out.effect, out.timed = r, c.owner, r.Effect, isTimed(r)
 	return out
 }
 
@@ -331,26 +362,36 @@ func (c *compilation) condition(e policies.Expression) *expression {
 	return x
 }
 
+// target compiles a target; nil matches everything.
 func (c *compilation) target(t *policies.Target) *target {
 	if t == nil || len(t.AnyOf) == 0 {
 		return nil
 	}
-	if len(t.AnyOf) == 1 && len(t.AnyOf[0].AllOf) == 1 && len(t.AnyOf[0].AllOf[0].Matches) <= 2 {
-		return c.smallTarget(t)
+	out := new(target)
+	c.targetInto(out, t, make([]match, matchesIn(t)))
+	return out
+}
+
+// matchesIn counts the matches of a target.
+func matchesIn(t *policies.Target) (n int) {
+	if t == nil {
+		return 0
 	}
-	out := &target{from: t, anyOf: make([]anyOf, len(t.AnyOf))}
-	n, plain := 0, true
-	for _, a := range t.AnyOf {
-		plain = plain && len(a.AllOf) == 1
-		for _, all := range a.AllOf {
-			n += len(all.Matches)
+	for i := range t.AnyOf {
+		for j := range t.AnyOf[i].AllOf {
+			n += len(t.AnyOf[i].AllOf[j].Matches)
 		}
 	}
-	room := make([]match, n)
-	if plain {
-		out.plain = room
-	}
+	return n
+}
+
+// targetInto compiles a target, with room for its matches.
+func (c *compilation) targetInto(out *target, t *policies.Target, room []match) {
+	out.from, out.anyOf, out.plain = t, make([]anyOf, len(t.AnyOf)), room
 	for i, a := range t.AnyOf {
+		if len(a.AllOf) != 1 {
+			out.plain = nil
+		}
 		out.anyOf[i].allOf = make([]allOf, len(a.AllOf))
 		for j, all := range a.AllOf {
 			n := len(all.Matches)
@@ -360,26 +401,6 @@ func (c *compilation) target(t *policies.Target) *target {
 			}
 		}
 	}
-	return out
-}
-
-// smallTarget is the common one, a match or two, in one piece of memory.
-func (c *compilation) smallTarget(t *policies.Target) *target {
-	out := &struct {
-		target
-		any     [1]anyOf
-		all     [1]allOf
-		matches [2]match
-	}{}
-	from := t.AnyOf[0].AllOf[0].Matches
-	out.target = target{from: t, anyOf: out.any[:]}
-	out.any[0].allOf = out.all[:]
-	out.all[0].matches = out.matches[:len(from)]
-	out.plain = out.all[0].matches
-	for i := range from {
-		c.match(&from[i], &out.matches[i])
-	}
-	return &out.target
 }
 
 func (c *compilation) duties(obligations, advice []policies.Duty) *duties {

@@ -13,7 +13,9 @@ import (
 // value of the attribute (XACML 3.0 core, 5.9).
 func (c *compilation) match(from *policies.Match, to *match) {
 	to.from, to.reading = from, -1
-	to.attr = c.attribute(from.Attribute)
+	if to.attr = c.attribute(from.Attribute); to.attr != nil {
+		to.required = to.attr.required
+	}
 	f, ok := lookupFunction(from.Function)
 	switch {
 	case to.attr == nil:
@@ -56,8 +58,27 @@ func (c *compilation) keyedMatch(f *function, to *match) bool {
 		return false
 	}
 	to.key = l.keys[0] // equality has no other
-	to.reading = c.reading(reading{slot: to.attr.slot, by: f.reader})
+	to.key.key = c.text(to.key.key)
+	to.reading = int32(c.reading(reading{slot: to.attr.slot, by: f.reader}))
 	return true
+}
+
+// mostTexts bounds how many literals are kept to be shared.
+const mostTexts = 4096
+
+// text returns the same text each time: those that many rules compare with are
+// then near.
+func (c *compilation) text(s string) string {
+	if same, ok := c.texts[s]; ok {
+		return same
+	}
+	if c.texts == nil {
+		c.texts = map[string]string{}
+	}
+	if len(c.texts) < mostTexts {
+		c.texts[s] = s
+	}
+	return s
 }
 
 // needsGroup files the match of an FQAN pattern under the group it names; that

@@ -111,7 +111,7 @@ func bindFQANPattern(literal authz.Value) (test, error) {
 		if !ok {
 			f, ok = asFQAN(v)
 		}
-		return ok && pattern.fits(&f), nil
+		return ok && pattern.fits(f), nil
 	}, err
 }
 
@@ -150,7 +150,7 @@ func newFQANPattern(text string) (fqanPattern, error) {
 	return p, nil
 }
 
-func (p *fqanPattern) fits(f *authz.FQAN) bool {
+func (p *fqanPattern) fits(f authz.FQAN) bool {
 	switch group := f.Group(); {
 	case group != p.group && (p.below == "" || !strings.HasPrefix(group, p.below)):
 		return false
@@ -166,7 +166,7 @@ func bindBanFQAN(literal authz.Value) (test, error) {
 	want := trimmed(literal)
 	return func(v authz.Value) (bool, error) {
 		f, ok := asFQAN(v)
-		return err == nil && ok && pattern.fits(&f) || trimmed(v) == want, nil
+		return err == nil && ok && pattern.fits(f) || trimmed(v) == want, nil
 	}, nil
 }
 

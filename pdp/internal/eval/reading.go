@@ -51,6 +51,8 @@ func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
 			if s := v.Text(); len(s) >= r.length {
 				to.add(s[:r.length])
 			}
+		case banNameReader:
+			banNameKey(v, to)
 		default:
 			r.by.value(*v, to)
 		}
@@ -100,7 +102,7 @@ var textKey = alike("text", func(v authz.Value, to *keyList) { to.add(trimmed(v)
 // reading, beside the type-equal functions, which are ownKey.
 var keyReaders = map[string]*keyReader{
 	profile.FunctionFQAN:    {name: "fqan", value: fqanKey, literal: fqanKey},
-	profile.FunctionBanName: alike("ban-name", banNameKey),
+	profile.FunctionBanName: banNameReader,
 	profile.FunctionBanText: textKey,
 	profile.FunctionBanURI:  alike("ban-uri", func(v authz.Value, to *keyList) { to.add(uriKey(v)) }),
 	profile.FunctionBanVO:   {name: "ban-vo", value: voKey, literal: func(v authz.Value, to *keyList) { to.add(v.Text()) }, single: true},
@@ -125,7 +127,10 @@ func asFQAN(v authz.Value) (authz.FQAN, bool) {
 	return f, err == nil
 }
 
-func banNameKey(v authz.Value, to *keyList) {
+// banNameReader compares names in the ban reading.
+var banNameReader = alike("ban-name", func(v authz.Value, to *keyList) { banNameKey(&v, to) })
+
+func banNameKey(v *authz.Value, to *keyList) {
 	if d, ok := v.Data().(authz.DN); ok {
 		to.put(d.BanHash(), d.BanKey())
 		return

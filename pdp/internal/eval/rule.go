@@ -15,14 +15,14 @@ type owner struct{ pap, policy string }
 // and is not fetched from the tree: among a million rules memory is far.
 type rule struct {
 	plain     conjunction // the target, if it has no alternatives
-	target    *target
-	condition *expression  // nil is true
-	ready     *dutySegment // the duties, if there are any and all is literal
-	duties    *duties      // nil is none
-	bounds    *bounds      // of a permit rule; nil is none
+	condition *expression // nil is true
 	effect    authz.Effect
-	timed     bool // it has a time window
+	timed     bool        // it has a time window
+	duties    *duties     // nil is none
+	ready     dutySegment // the duties, if all in them is literal
 	why       atomic.Pointer[authz.Reason]
+	bounds    *bounds // of a permit rule; nil is none
+	target    *target
 	from      *policies.Rule
 	owner     *owner
 	filings
@@ -69,8 +69,8 @@ func (r *rule) in(f *frame, v view) outcome {
 			return notApplicable
 		}
 	}
-	if r.ready != nil {
-		f.duties = append(f.duties, r.ready)
+	if len(r.ready.obligations)+len(r.ready.advice) > 0 {
+		f.duties = append(f.duties, &r.ready)
 	} else if status := r.duties.perform(f, v, r.effect); status != nil {
 		return uncertain(extentOf(r.effect), r, status)
 	}

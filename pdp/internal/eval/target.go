@@ -28,11 +28,12 @@ type allOf struct{ matches conjunction }
 
 // match is one comparison with a literal: by key, or by a test.
 type match struct {
-	attr    *attribute // designator or selector
-	reading int        // of a keyed match; -1 for a tested one
-	key     hashedKey  // of a keyed match
-	test    func(v authz.Value) (bool, error)
-	from    *policies.Match
+	attr     *attribute // designator or selector
+	reading  int32      // of a keyed match; -1 for a tested one
+	required bool       // the attribute must be present
+	key      hashedKey  // of a keyed match
+	test     func(v authz.Value) (bool, error)
+	from     *policies.Match
 	// files, of a tested match, are the keys of which a value must have one for
 	// the match to hold; none if there are no such keys.
 	files []file
@@ -43,7 +44,7 @@ func (m *match) needed() []file {
 	if m.reading < 0 {
 		return m.files
 	}
-	return []file{{m.reading, m.key.hash}}
+	return []file{{int(m.reading), m.key.hash}}
 }
 
 // file is the hash of a key under a reading.
@@ -106,7 +107,7 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 	rest := false
 	for i := range ms {
 		switch m := &ms[i]; {
-		case m.attr.required:
+		case m.required:
 			rest = true
 		case m.reading >= 0:
 			if !m.compare(f, v) {
@@ -127,7 +128,7 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 	result, cause := matches, (*authz.Status)(nil)
 	for i := range ms {
-		if ms[i].reading >= 0 && !ms[i].attr.required {
+		if ms[i].reading >= 0 && !ms[i].required {
 			continue
 		}
 		m, status := ms[i].eval(f, v)
@@ -147,7 +148,7 @@ func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 	var bag []authz.Value
 	var status *authz.Status
-	if m.attr.required || m.reading < 0 {
+	if m.required || m.reading < 0 {
 		if bag, status = m.attr.bag(f, v, false); status != nil {
 			return indeterminate, status
 		}
@@ -172,7 +173,7 @@ func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 }
 
 func (m *match) compare(f *frame, v view) bool {
-	keys := f.readKeys(m.reading, f.extent(v, false))
+	keys := f.readKeys(int(m.reading), f.extent(v, false))
 	for i := range keys {
 		if keys[i].hash == m.key.hash && keys[i].key == m.key.key {
 			return true

@@ -70,14 +70,7 @@ func readPolicy(name string, table *spl.Table) (*policyFile, error) {
 }
 
 func (f *policyFile) readSPL(table *spl.Table) error {
-	if err := spl.Check(f.name, f.text, table); err != nil {
-		return err
-	}
-	parsed, err := spl.Parse(f.name, f.text)
-	if err != nil {
-		return err
-	}
-	sets, err := spl.Lower(parsed, table)
+	sets, err := spl.Read(f.name, f.text, table)
 	for _, s := range sets {
 		f.nodes = append(f.nodes, s)
 	}

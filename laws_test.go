@@ -56,7 +56,7 @@ var importLaw = map[string][]string{
 	"pep/pip":        {"authz", "policies/profile", "internal/gsi/**", "internal/token", "internal/store"},
 	"pep/obligation": {"authz", "pep", "policies/profile", "internal/gsi/**", "internal/store"},
 	"pep/account":    {"authz", "policies/profile", "internal/gsi/**", "internal/token", "pep/account/**"},
-	"pep/account/**": {"authz", "policies/profile", "internal/gsi/**", "internal/store"},
+	"pep/account/**": {"authz", "policies/profile", "internal/gsi/**", "internal/store", "pep/account/pool"},
 	"pep/mapping":    {"authz", "policies/profile"},
 
 	"pap":     {"authz", "policies/**", "internal/store"},

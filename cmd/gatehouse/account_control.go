@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/pep/account/gridmapdir"
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
 )
 
@@ -55,7 +56,7 @@ type badOrder struct{ error }
 
 // accountRoutes are the management verbs about accounts.
 func (s *site) accountRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /account/list", s.aboutPools(s.listAccounts))
+	mux.HandleFunc("GET /account/list", s.answer(s.listAccounts))
 	mux.HandleFunc("GET /account/show", s.aboutPools(s.showAccount))
 	mux.HandleFunc("GET /account/history", s.aboutPools(s.accountHistory))
 	mux.HandleFunc("POST /account/lease", s.aboutPools(s.ordered("lease", s.leaseAccount)))
@@ -96,15 +97,49 @@ var errNoPools = errors.New("no accounts are leased by this service: it has no a
 
 func (s *site) aboutPools(find func(*http.Request) (any, error)) http.HandlerFunc {
 	return s.answer(func(r *http.Request) (any, error) {
-		if s.pools == nil {
+		switch {
+		case s.gridmapdir != nil:
+			return nil, badOrder{fmt.Errorf("the leases are links in %s, without a history: list and explain show them; to release one, remove the link when nothing of its holder is left", s.config.Accounts.GridMapDir)}
+		case s.pools == nil:
 			return nil, badOrder{errNoPools}
 		}
 		return find(r)
 	})
 }
 
+// fromGridMapDir shows the accounts of a gridmapdir as those of pools. The names
+// of holders are in small letters there.
+func fromGridMapDir(entries []gridmapdir.Entry, of string, state leases.State) []leases.Account {
+	all := []leases.Account{}
+	for _, e := range entries {
+		a := leases.Account{Name: e.Account, Pool: e.Pool, State: leases.Free}
+		switch {
+		case e.Fault != "":
+			a.State = leases.Reserved // nobody gets it as it is
+			a.Lease = &leases.Lease{Key: leases.Key{Pool: e.Pool, Identity: leases.Identity{Name: "unusable: " + e.Fault}}, Account: e.Account}
+		case e.Holder != "":
+			a.State = leases.Leased
+			a.Lease = &leases.Lease{Key: leases.Key{Pool: e.Pool, Identity: leases.Identity{Name: e.Holder}}, Account: e.Account, Used: e.Used.UTC()}
+			if len(e.Groups) > 0 {
+				a.Lease.Group, a.Lease.Groups = e.Groups[0], e.Groups[1:]
+			}
+		}
+		if (of == "" || of == a.Pool) && (state == "" || state == a.State) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 func (s *site) listAccounts(r *http.Request) (any, error) {
 	q := r.URL.Query()
+	switch {
+	case s.gridmapdir != nil:
+		all, err := s.gridmapdir.List(r.Context())
+		return fromGridMapDir(all, q.Get("pool"), leases.State(q.Get("state"))), err
+	case s.pools == nil:
+		return nil, badOrder{errNoPools}
+	}
 	most, err := strconv.Atoi(cmp.Or(q.Get("most"), "0"))
 	if err != nil {
 		return nil, badOrder{err}

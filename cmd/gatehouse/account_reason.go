@@ -46,8 +46,8 @@ func (s *site) explainAccount(r *http.Request) (any, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case refused != nil:
-		return account.Explained{Refused: "the credential is refused: " + refused.Error()}, nil
+	case refused != "":
+		return account.Explained{Refused: refused}, nil
 	case o.Action == "":
 		return s.mapper.Explain(r.Context(), q), nil
 	}
@@ -142,20 +142,23 @@ func assume(q *authz.Request, o *explainOrder) error {
 
 // enrich lets the enrichers look at a credential and says why it is refused, if
 // it is. Names that were assumed stay as they are.
-func (s *site) enrich(ctx context.Context, q *authz.Request) (refused, err error) {
+func (s *site) enrich(ctx context.Context, q *authz.Request) (refused string, err error) {
 	if q.Credential == nil {
-		return nil, nil
+		return "", nil
 	}
 	enrichers, err := s.enrichers()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	for _, e := range enrichers {
 		if err := e.Enrich(ctx, q); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	return q.Credential.Verdict(), nil
+	if verdict := q.Credential.Verdict(); verdict != nil {
+		refused = "the credential is refused: " + verdict.Error()
+	}
+	return refused, nil
 }
 
 // explainDecided asks the policies first: a rule may name the account.

@@ -141,6 +141,9 @@ type AccountsConfig struct {
 	GroupFile conf.Path `yaml:"group-file"`
 	// Tokens name accounts for holders of tokens.
 	Tokens []account.TokenRule `yaml:"tokens"`
+	// GridMapDir leases pool accounts in a directory that Argus or LCMAPS may
+	// share, instead of Pools.
+	GridMapDir conf.Path `yaml:"gridmapdir"`
 	// Pools are accounts that are leased to people.
 	Pools  []PoolConfig `yaml:"pools"`
 	Leases LeasesConfig `yaml:"leases"`

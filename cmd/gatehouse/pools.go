@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/internal/store/bolt"
 	"github.com/gatehouse-authz/gatehouse/pep/account"
+	"github.com/gatehouse-authz/gatehouse/pep/account/gridmapdir"
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
 )
 
@@ -52,6 +53,12 @@ func defaultLeases() LeasesConfig {
 func (c *AccountsConfig) checkPools() error {
 	if len(c.Service) > 0 && (len(c.Pools) > 0 || len(c.Tokens) > 0) {
 		return errors.New("accounts.service: the mapping service has the pools and the rules for tokens; leave them out here")
+	}
+	if len(c.Service) > 0 && c.GridMapDir != "" {
+		return errors.New("accounts.service: the mapping service has the gridmapdir; leave it out here")
+	}
+	if c.GridMapDir != "" && len(c.Pools) > 0 {
+		return errors.New("accounts.gridmapdir and accounts.pools: one or the other keeps the leases")
 	}
 	return nil
 }
@@ -181,17 +188,8 @@ func (s *site) localAccounts() (*account.Mapper, error) {
 		Prefer: account.Preference{DNForLogin: true, DNForGroup: true}, Tokens: c.Tokens, Community: c.Community, Shared: c.Shared,
 		Log: s.log, Now: s.now,
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	switch {
-	case s.pools != nil:
-		config.Leases, config.Roster = s.pools, s.pools
-	case len(c.Pools) > 0:
-		roster, err := leases.NewRoster(ctx, c.definitions(), func(ctx context.Context) ([]string, error) { return account.Names(ctx, d) })
-		if err != nil {
-			return nil, fmt.Errorf("accounts.%w", err)
-		}
-		config.Roster = roster
+	if err := s.addPools(&config, d); err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	m, err := account.NewMapper(context.Background(), config)
 	if err != nil {
@@ -199,4 +197,42 @@ func (s *site) localAccounts() (*account.Mapper, error) {
 	}
 	s.mapper = m
 	return m, nil
+}
+
+// addPools gives the mapping the pools that the configuration names.
+func (s *site) addPools(config *account.Config, d account.Directory) error {
+	c := &s.config.Accounts
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	switch {
+	case s.pools != nil:
+		config.Leases, config.Roster = s.pools, s.pools
+	case c.GridMapDir != "":
+		if err := s.openGridMapDir(d); err != nil {
+			return err
+		}
+		config.Leases, config.Roster = s.gridmapdir, s.gridmapdir
+	case len(c.Pools) > 0:
+		roster, err := leases.NewRoster(ctx, c.definitions(), func(ctx context.Context) ([]string, error) { return account.Names(ctx, d) })
+		if err != nil {
+			return err
+		}
+		config.Roster = roster
+	}
+	return nil
+}
+
+func (s *site) openGridMapDir(d account.Directory) (err error) {
+	if s.gridmapdir != nil {
+		return nil
+	}
+	c := &s.config.Accounts
+	s.gridmapdir, err = gridmapdir.Open(gridmapdir.Config{
+		Path: string(c.GridMapDir), Directory: account.Guard(d, account.Rules{Floor: c.Floor}),
+		SecondaryGroups: c.Leases.SecondaryGroups, Log: s.log, Now: s.now,
+	})
+	if err == nil {
+		s.closeLater(s.gridmapdir)
+	}
+	return err
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/pep"
 	"github.com/gatehouse-authz/gatehouse/pep/account"
+	"github.com/gatehouse-authz/gatehouse/pep/account/gridmapdir"
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
 	"github.com/gatehouse-authz/gatehouse/pep/mapping"
 )
@@ -56,18 +57,19 @@ type site struct {
 	store      store.Store    // of policies and leases
 	local      store.Store    // of this machine's jobs; often the same
 
-	pap       *pap.Service
-	admins    *pdp.Engine
-	seen      *seen                                       // who was here lately
-	caller    func(*http.Request) (*authz.Request, error) // who is at the PAP's door
-	engine    *pdp.Engine
-	follower  *api.Follower // of a PAP elsewhere
-	witness   *witness
-	enforcer  *pep.Enforcer
-	jobs      *job.Service
-	pools     *leases.Pools     // nil: no accounts are leased here
-	mapper    *account.Mapper   // nil: the mapping is elsewhere
-	confirmer mapping.Confirmer // of the accounts of jobs
+	pap        *pap.Service
+	admins     *pdp.Engine
+	seen       *seen                                       // who was here lately
+	caller     func(*http.Request) (*authz.Request, error) // who is at the PAP's door
+	engine     *pdp.Engine
+	follower   *api.Follower // of a PAP elsewhere
+	witness    *witness
+	enforcer   *pep.Enforcer
+	jobs       *job.Service
+	pools      *leases.Pools     // nil: no accounts are leased here
+	gridmapdir *gridmapdir.Dir   // nil: none
+	mapper     *account.Mapper   // nil: the mapping is elsewhere
+	confirmer  mapping.Confirmer // of the accounts of jobs
 
 	papAddress, containerAddress, mappingAddress net.Addr
 }

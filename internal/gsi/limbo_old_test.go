@@ -186,15 +186,11 @@ func (l *limbo) addOld(kind oldEntity, shape oldShape, fault string, at int, f l
 	require.NoError(l.t, err)
 	c := oldCase{limboCase{name: fmt.Sprintf("%s/%s/%s %d", kind.name, shape.name, fault, at), subject: subject.Slash(), limited: shape.limited}, kind.needs | shape.needs}
 	for i, spec := range shape.proxies {
+		good := f.proxy == nil || i < at
 		if i == at && f.proxy != nil {
-			change := spec.Change
 			f.proxy(l, &spec)
-			if change != nil && spec.Change == nil {
-				spec.Change = change
-			}
 		}
-		e, err = e.Proxy(spec)
-		require.NoError(l.t, err, c.name)
+		e = l.proxyOf(e, spec, good, "old", kind.name, shape.name, i)
 	}
 	c.chain = e.Chain
 	if f.chain != nil {

@@ -206,12 +206,11 @@ func (l *limbo) add(kind limboEntity, shape limboShape, fault string, at int, f 
 	e, subject := l.entity(kind)
 	c := limboCase{name: fmt.Sprintf("%s/%s/%s %d", kind.name, shape.name, fault, at), kind: kind.name, shape: shape.name, fault: fault, subject: subject, limited: shape.limited}
 	for i, spec := range shape.proxies {
+		good := f.proxy == nil || i < at
 		if i == at && f.proxy != nil {
 			f.proxy(l, &spec)
 		}
-		next, err := e.Proxy(spec)
-		require.NoError(l.t, err, c.name)
-		e = next
+		e = l.proxyOf(e, spec, good, kind.name, shape.name, i)
 	}
 	c.chain = e.Chain
 	if f.chain != nil {
@@ -228,6 +227,21 @@ func (l *limbo) add(kind limboEntity, shape limboShape, fault string, at int, f 
 		c.refused = append(c.refused, kind.unproxied)
 	}
 	l.cases = append(l.cases, c)
+}
+
+// proxyOf makes a proxy; while a chain is as its shape says, the one made before
+// does.
+func (l *limbo) proxyOf(e *gridtest.Entity, spec gridtest.ProxySpec, good bool, of ...any) *gridtest.Entity {
+	key := fmt.Sprintf("%q", of)
+	if next := l.made[key]; next != nil && good {
+		return next
+	}
+	next, err := e.Proxy(spec)
+	require.NoError(l.t, err, key)
+	if good {
+		l.made[key] = next
+	}
+	return next
 }
 
 func (l *limbo) join(kind limboEntity, shape limboShape, m limboMembership) {

@@ -13,14 +13,21 @@ import (
 
 // crypto/x509 builds no path over a signature with SHA-1 or MD5. Behind the
 // switches that let those in, this does: a plain search, bounded, that knows no
-// name constraints and refuses every CA that states any.
+// constraints of names and policies and refuses every CA that states any.
 
 const (
 	maxDepth  = 10
 	maxChecks = 100 // of signatures, in one search
 )
 
-var oidNameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+// constraints are the extensions by which a CA limits those below it beyond what
+// maySign checks: name constraints, policy mappings, policy constraints,
+// inhibitAnyPolicy.
+var constraints = []asn1.ObjectIdentifier{{2, 5, 29, 30}, {2, 5, 29, 33}, {2, 5, 29, 36}, {2, 5, 29, 54}}
+
+func isConstraint(x pkix.Extension) bool {
+	return slices.ContainsFunc(constraints, func(oid asn1.ObjectIdentifier) bool { return x.Id.Equal(oid) })
+}
 
 // search is one search for paths.
 type search struct {
@@ -98,7 +105,7 @@ func (s *search) issuers(c *x509.Certificate) []*x509.Certificate {
 // maySign checks that c may be a CA with so many CAs between it and the end
 // entity.
 func (s *search) maySign(c *x509.Certificate, below int) bool {
-	constrained := slices.ContainsFunc(c.Extensions, func(x pkix.Extension) bool { return x.Id.Equal(oidNameConstraints) })
+	constrained := slices.ContainsFunc(c.Extensions, isConstraint)
 	long := c.BasicConstraintsValid && c.MaxPathLen >= 0 && below > c.MaxPathLen
 	return isCA(c) && (c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCertSign != 0) && !constrained && !long && s.holds(c)
 }

@@ -85,6 +85,9 @@ func TestWeakPaths(t *testing.T) {
 		"below a CA of names": below(func(c *x509.Certificate) {
 			c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{"test"}
 		}, user),
+		"below a CA of policies": below(func(c *x509.Certificate) {
+			c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 36}, Critical: true, Value: []byte{0x30, 3, 0x80, 1, 0}}}
+		}, user),
 		"below a CA for servers": below(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, user),
 		"two below a CA of one": below(func(c *x509.Certificate) { c.MaxPathLenZero = true }, func(ca *gridtest.CA) (*gridtest.Entity, error) {
 			further, err := ca.Sub("/DC=test/DC=strong/DC=z")

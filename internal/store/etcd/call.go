@@ -15,7 +15,7 @@ import (
 )
 
 // callLimit is how long one call may take before another member is asked.
-const callLimit = 3 * time.Second
+const callLimit = 2 * time.Second
 
 const (
 	firstPause   = 5 * time.Millisecond

@@ -51,7 +51,7 @@ func (numbered) User(_ context.Context, name string) (authz.Account, error) {
 const poolName = "cms"
 
 func (c pepConfig) open(ctx context.Context) (*etcd.Store, *pool.Pools, error) {
-	s, err := etcd.Open(ctx, etcd.Options{Endpoints: c.Endpoints, Patience: 6 * time.Second})
+	s, err := etcd.Open(ctx, etcd.Options{Endpoints: c.Endpoints, Patience: 12 * time.Second})
 	if err != nil {
 		return nil, nil, err
 	}

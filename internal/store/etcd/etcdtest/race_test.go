@@ -40,6 +40,7 @@ type race struct {
 
 	start   time.Time
 	over    atomic.Bool
+	leased  atomic.Int64
 	tags    atomic.Int64
 	history [racers][]event
 }
@@ -103,6 +104,7 @@ func (r *race) run(client int) {
 		}
 		if q.Op == "lease" && got.Result == done {
 			mine = got.Account
+			r.leased.Add(1)
 		}
 		r.history[client] = append(r.history[client], event{q, got, call, finished})
 		time.Sleep(time.Duration(rand.N(40)) * time.Millisecond)
@@ -140,9 +142,12 @@ func (r *race) address() string {
 // faults counts what was done to the race.
 type faults struct{ peps, leaders, frozen int }
 
-// disturb kills enforcement points and leaders for so long.
+// disturb kills enforcement points and leaders for so long, and until enough was
+// leased: the machine may be busy.
 func (r *race) disturb(length time.Duration) (n faults) {
-	for end := time.Now().Add(length); time.Now().Before(end); {
+	begun := time.Now()
+	enough := func() bool { return n.peps > 0 && n.leaders+n.frozen > 0 && r.leased.Load() > 3*accounts }
+	for since := time.Duration(0); since < length || !enough() && since < time.Minute; since = time.Since(begun) {
 		time.Sleep(time.Second)
 		switch rand.N(4) {
 		case 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,13 +110,23 @@ func limited(id, function, strength, seconds string) *policies.Rule {
 }
 
 // DECISIONS 8: a refusal names the bounds that would have sufficed, and only
-// such as would have.
+// such as would have: whether the rules are few, or so many that they are found
+// by their keys.
 func TestEnough(t *testing.T) {
+	for _, more := range []int{0, 30} {
+		t.Run(strconv.Itoa(more), func(t *testing.T) { testEnough(t, more) })
+	}
+}
+
+func testEnough(t *testing.T, more int) {
 	rules := []*policies.Rule{
 		{ID: "no", Effect: authz.Deny, Target: roleIs("locked")},
 		limited("strong", profile.FunctionStrengthLessOrEqual, "strong", "86400"),
 		limited("weak", old+"string-equal", "weak", "1800"),
 		limited("anonymous", old+"string-equal", "anonymous", "60"),
+	}
+	for i := range more {
+		rules = append(rules, &policies.Rule{ID: strconv.Itoa(i), Effect: authz.Permit, Target: roleIs("stranger" + strconv.Itoa(i))})
 	}
 	ask := func(strength string, seconds int64, roles ...string) string {
 		r := &authz.Request{}

@@ -285,6 +285,9 @@ func filedOnce(keys []filing, key filing) []filing {
 // compares keys at all.
 func (c crowd) rarest(ms []match) (best *match, least int) {
 	for i := range ms {
+		if isBound(&ms[i]) { // whoever fails it is to be told of it
+			continue
+		}
 		n, files := 0, ms[i].needed()
 		for _, f := range files {
 			n += c[f]

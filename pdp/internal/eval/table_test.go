@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
 
@@ -85,4 +86,48 @@ func found(hit any) (children []child) {
 		}
 	}
 	return children
+}
+
+// So many keys that pages split again and again are all found, and found or
+// gone after half of them were taken away; the table before is as it was.
+func TestTableGrows(t *testing.T) {
+	const n = 30_000
+	children := make([]child, n)
+	var full table
+	tx := new(transaction)
+	for i := range children {
+		children[i] = &rule{from: &policies.Rule{}}
+		full = full.add(tx, i%3, authz.Hash(fmt.Sprint(i)), children[i])
+	}
+	half := full
+	tx = new(transaction)
+	for i := 0; i < n; i += 2 {
+		half = half.remove(tx, i%3, authz.Hash(fmt.Sprint(i)), children[i])
+	}
+	for i, c := range children {
+		require.Equal(t, []child{c}, found(full.find(i%3, authz.Hash(fmt.Sprint(i)))))
+		require.Equal(t, i%2 == 1, len(found(half.find(i%3, authz.Hash(fmt.Sprint(i))))) == 1)
+	}
+	require.Nil(t, full.find(0, authz.Hash("nobody")))
+}
+
+// Many children under one key come in their order, whatever the order they
+// were filed in.
+func TestBunchesAreInOrder(t *testing.T) {
+	const n = 200
+	var now table
+	tx := new(transaction)
+	for i := range n {
+		now = now.add(tx, 0, 1, &rule{from: &policies.Rule{Place: fmt.Sprintf("%03d", i*7%n)}})
+	}
+	all := found(now.find(0, 1))
+	require.Len(t, all, n)
+	require.True(t, slices.IsSortedFunc(all, byPlace))
+	for _, c := range all[:n-1] {
+		tx = new(transaction)
+		now = now.remove(tx, 0, 1, c)
+	}
+	require.Equal(t, all[n-1:], found(now.find(0, 1)))
+	now = now.remove(tx, 0, 1, all[n-1])
+	require.Nil(t, now.find(0, 1))
 }

@@ -175,6 +175,27 @@ func (s *site) confirm(ctx context.Context, a authz.Account) (authz.Account, err
 	return now, err
 }
 
+// recallEvery is how often a container asks a mapping service about the leases
+// of its jobs.
+const recallEvery = 10 * time.Minute
+
+// recall keeps the leases of the jobs here in use, where the mapping service
+// cannot see the jobs.
+func (s *site) recall(ctx context.Context) error {
+	tick := time.NewTicker(recallEvery)
+	defer tick.Stop()
+	for {
+		if err := s.jobs.Recall(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the leases of jobs cannot be confirmed; trying again", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
 // localAccounts is the mapping by the files and pools here. One that only checks, or
 // signs grants, knows which accounts are in pools and leases none.
 func (s *site) localAccounts() (*account.Mapper, error) {

@@ -70,6 +70,9 @@ func (s *site) buildContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(s.config.Accounts.Service) > 0 {
+		s.group.Add(daemon.Background("leases of jobs", s.recall))
+	}
 	s.group.Add(
 		daemon.Background("jobs", jobs.Run),
 		daemon.Background("judge", host.Watch),

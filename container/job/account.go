@@ -53,12 +53,20 @@ func (s *Service) without(ctx context.Context, j *Job, err error) error {
 // InUse returns those of the accounts to which a job belongs, or what is left
 // of one until it is purged: such an account must go to nobody else.
 func (s *Service) InUse(ctx context.Context, accounts []string) (used []string, err error) {
-	asked := make(map[string]bool, len(accounts))
-	for _, name := range accounts {
-		asked[name] = true
+	all, err := s.Accounts(ctx)
+	for _, a := range all {
+		if slices.Contains(accounts, a.Name) && !slices.Contains(used, a.Name) {
+			used = append(used, a.Name)
+		}
 	}
+	return used, err
+}
+
+// Accounts returns the accounts to which jobs belong, and what is left of them,
+// one for each name and lease.
+func (s *Service) Accounts(ctx context.Context) (all []authz.Account, err error) {
 	err = s.config.Store.View(ctx, func(tx store.ReadTx) error {
-		used = used[:0]
+		all = all[:0]
 		found := map[string]bool{}
 		for id, data := range tx.Scan(records, "", "") {
 			var j struct {
@@ -69,12 +77,47 @@ func (s *Service) InUse(ctx context.Context, accounts []string) (used []string, 
 			if err := json.Unmarshal(data, &j); err != nil {
 				return fmt.Errorf("job %s: the record cannot be read: %w", Tag(id), err)
 			}
-			if name := j.Granted.Account.Name; asked[name] && !found[name] {
-				found[name] = true
-				used = append(used, name)
+			a := j.Granted.Account
+			if key := a.Name + " " + a.Lease; !found[key] {
+				found[key] = true
+				all = append(all, a)
 			}
 		}
 		return nil
 	})
-	return used, err
+	return all, err
+}
+
+// Recall asks about every leased account of a job: that is a use of the lease.
+// Jobs whose lease is over are cancelled. It is for a container whose mapping is
+// elsewhere and cannot see what is left here.
+func (s *Service) Recall(ctx context.Context) error {
+	accounts, err := s.Accounts(ctx)
+	if err != nil || s.config.Confirm == nil {
+		return err
+	}
+	over := map[string]error{}
+	var unknown error
+	for _, a := range accounts {
+		if a.Lease == "" {
+			continue
+		}
+		if _, err := s.config.Confirm(ctx, a); errors.Is(err, ErrAccount) {
+			over[a.Name+" "+a.Lease] = err
+		} else if err != nil {
+			unknown = fmt.Errorf("account %s: %w", a.Name, err)
+		}
+	}
+	if len(over) == 0 {
+		return unknown
+	}
+	pending, err := s.Pending(ctx)
+	for i := range pending {
+		a := pending[i].Granted.Account
+		if why, ok := over[a.Name+" "+a.Lease]; ok && pending[i].Cancel == nil {
+			_, failed := s.Cancel(ctx, pending[i].ID, Cancellation{By: "mapping", Why: why.Error()})
+			err = errors.Join(err, failed)
+		}
+	}
+	return errors.Join(unknown, err)
 }

@@ -85,3 +85,43 @@ func TestAccountsInUse(t *testing.T) {
 		return err == nil && len(used) == 0
 	}, 5*time.Second, 10*time.Millisecond)
 }
+
+// ⚿ A container that leases elsewhere keeps the leases of its jobs alive, and
+// ends jobs whose account was taken back: somebody else may get it.
+func TestRecall(t *testing.T) {
+	back := newCluster()
+	back.hold = true
+	var asked atomic.Int32
+	var answer atomic.Pointer[error]
+	p := live(t, stored(t), back, forever(), func(config *job.Config) {
+		config.Confirm = func(_ context.Context, a authz.Account) (authz.Account, error) {
+			asked.Add(1)
+			if err := answer.Load(); err != nil {
+				return a, *err
+			}
+			return a, nil
+		}
+	})
+	submit := func(lease string) job.Job {
+		s := submission("ann", "")
+		s.Granted.Account.Lease = lease
+		j, err := p.Register(t.Context(), s)
+		require.NoError(t, err)
+		p.reach(t, j.ID, job.Running)
+		return j
+	}
+	leased, again, named := submit("cms-1"), submit("cms-1"), submit("")
+	require.NoError(t, p.Recall(t.Context()))
+	require.EqualValues(t, 1, asked.Load(), "once for each lease, and not for other accounts")
+	away := errors.New("the mapping is away")
+	answer.Store(&away)
+	require.ErrorIs(t, p.Recall(t.Context()), away)
+	over := fmt.Errorf("%w: the lease is over", job.ErrAccount)
+	answer.Store(&over)
+	require.NoError(t, p.Recall(t.Context()))
+	require.Contains(t, p.reach(t, leased.ID, job.Cancelled).Exit.Why, "the lease is over")
+	p.reach(t, again.ID, job.Cancelled)
+	now, err := p.Find(t.Context(), named.ID)
+	require.NoError(t, err)
+	require.Equal(t, job.Running, now.State, "nobody knowing is no reason, and neither is another lease")
+}

@@ -60,3 +60,14 @@ func FuzzDecode(f *testing.F) {
 		_ = name.Text(der)
 	})
 }
+
+// The table of common types says what a reader of identifiers would.
+func TestCommonTypes(t *testing.T) {
+	for der, dotted := range name.Common() {
+		var oid asn1.ObjectIdentifier
+		rest, err := asn1.Unmarshal([]byte(der), &oid)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		require.Equal(t, oid.String(), dotted)
+	}
+}

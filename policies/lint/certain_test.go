@@ -191,7 +191,7 @@ func (m *maker) request() *authz.Request {
 // changes: decision, extent, obligations and advice.
 func TestWhatIsReportedChangesNothing(t *testing.T) {
 	seen := map[string]int{}
-	documents := uint64(10_000)
+	documents := uint64(5_000)
 	if os.Getenv("GATEHOUSE_LONG") != "" {
 		documents = 300_000
 	}

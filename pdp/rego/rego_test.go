@@ -119,7 +119,7 @@ var malformed = map[string]struct{ rule, why string }{
 	"allow":            {`decision := {"allow": true}`, "no other keys"},
 	"unknown key":      {`decision := {"effect": "permit", "obligation": []}`, "no other keys"},
 	"reason":           {`decision := {"effect": "deny", "reason": 7}`, "decision.reason"},
-	"long reason":      {`decision := {"effect": "deny", "reason": concat("", [x | some i in numbers.range(1, 3000); x := format_int(i, 10)])}`, "bytes"},
+	"long reason":      {`decision := {"effect": "deny", "reason": "` + strings.Repeat("long ", 3000) + `"}`, "bytes"},
 	"obligations":      {`decision := {"effect": "permit", "obligations": {}}`, "want an array"},
 	"many obligations": {`decision := {"effect": "permit", "obligations": [{"Id": "x"} | some _ in numbers.range(1, 65)]}`, "65 entries"},
 	"obligation id":    {`decision := {"effect": "permit", "obligations": [{}]}`, "obligations[0].Id"},

@@ -3,11 +3,13 @@ package etcd
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -99,6 +101,7 @@ type batch struct {
 	lastMod int64 // progress seen, and when
 	lastAt  time.Time
 	failure error // of the last step that nobody answered
+	halved  int   // how often steps were too large for this etcd
 }
 
 // carryOut returns nil once the update is done, by whomever.
@@ -147,7 +150,7 @@ func (b *batch) steps(ctx context.Context, kv *mvccpb.KeyValue, p progress) erro
 		if p.done > uint64(len(b.changes)) {
 			return fmt.Errorf("%w: key pending is beyond its batch", store.ErrCorrupt)
 		}
-		n := stepSize(b.changes[p.done:])
+		n := stepSize(b.changes[p.done:], opLimit>>b.halved, byteLimit>>b.halved)
 		ops := operations(b.changes[p.done : p.done+uint64(n)])
 		p.done += uint64(n)
 		last := p.done == uint64(len(b.changes))
@@ -181,6 +184,11 @@ func (b *batch) step(ctx context.Context, mod int64, ops []clientv3.Op) (next in
 	case passing(err):
 		b.failure = err
 		return 0, nil
+	case errors.Is(err, rpctypes.ErrTooManyOps) || errors.Is(err, rpctypes.ErrRequestTooLarge):
+		// It is decided, so it must go on, with whatever this etcd takes.
+		if b.halved++; opLimit>>b.halved > 0 {
+			return 0, nil
+		}
 	}
 	return 0, explained(err)
 }
@@ -200,10 +208,10 @@ func (b *batch) load(ctx context.Context, kv *mvccpb.KeyValue, p progress) error
 }
 
 // stepSize is how many of the changes fit into one transaction, at least one.
-func stepSize(changes []change) int {
+func stepSize(changes []change, ops, bytes int) int {
 	size := 0
 	for n, c := range changes {
-		if size += c.size(); n > 0 && (n >= opLimit || size > byteLimit) {
+		if size += c.size(); n > 0 && (n >= ops || size > bytes) {
 			return n
 		}
 	}

@@ -227,6 +227,21 @@ func TestLimitsOfTheServer(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "--max-txn-ops")
 	require.NotErrorIs(t, err, store.ErrInDoubt)
+	_, err = s.Update(context.Background(), func(tx store.WriteTx) error {
+		for i := range 300 {
+			tx.Put("b", fmt.Sprint(i), nil)
+		}
+		return nil
+	})
+	require.NoError(t, err, "one that is carried out in steps must not stop half way")
+	require.NoError(t, s.View(context.Background(), func(tx store.ReadTx) error {
+		n := 0
+		for range tx.Scan("b", "", "") {
+			n++
+		}
+		require.Equal(t, 300, n)
+		return nil
+	}))
 }
 
 // A large update beside small ones: each is wholly there or not at all, for

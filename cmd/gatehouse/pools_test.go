@@ -93,7 +93,7 @@ func TestPoolAccountsInTheContainer(t *testing.T) {
 	for _, line := range []string{`gatehouse_pool_accounts{pool="grid",state="leased"} 1`, `gatehouse_pool_accounts{pool="grid",state="quarantined"} 1`, `gatehouse_pool_exhausted_total{pool="grid"} 0`} {
 		require.Contains(t, asked.Body.String(), line)
 	}
-	require.Contains(t, strings.Join(statusLines(s), "\n"), "pool grid: 0 of 2 accounts are free (1 leased, 1 in quarantine, 0 reserved)")
+	require.Contains(t, strings.Join(statusLines(s), "\n"), "pool grid is running out, 0 of 2 accounts are free (1 leased, 1 in quarantine, 0 reserved)")
 }
 
 func statusLines(s *site) (all []string) {

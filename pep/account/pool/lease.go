@@ -40,6 +40,9 @@ func (p *Pools) Lease(ctx context.Context, k Key, why Cause) (Lease, error) {
 	}
 	for {
 		local, err := p.candidate(ctx, k.Pool)
+		if errors.Is(err, ErrExhausted) {
+			return p.lastLook(ctx, k, record, err)
+		}
 		if err != nil {
 			return Lease{}, fmt.Errorf("%s: %w", k, err)
 		}
@@ -54,6 +57,20 @@ func (p *Pools) Lease(ctx context.Context, k Key, why Cause) (Lease, error) {
 			return Lease{}, fmt.Errorf("%s: %w", k, err)
 		}
 	}
+}
+
+// lastLook is for a pool without free accounts: the last one may have gone to
+// this very key, asked for elsewhere.
+func (p *Pools) lastLook(ctx context.Context, k Key, record string, exhausted error) (Lease, error) {
+	l, err := p.look(ctx, k, record)
+	if errors.Is(err, ErrNoLease) {
+		p.refused(k.Pool)
+		return Lease{}, fmt.Errorf("%s: %w", k, exhausted)
+	}
+	if err != nil {
+		return Lease{}, err
+	}
+	return p.usable(ctx, l)
 }
 
 // Look returns the lease of a key, ErrNoLease if there is none. It changes

@@ -148,7 +148,7 @@ func TestSameKeySameAccount(t *testing.T) {
 	require.ErrorIs(t, err, ErrExhausted)
 	require.ErrorContains(t, err, "0 of 5 accounts are free (5 leased")
 	require.Equal(t, 1, p.Counts()["cms"].Exhausted)
-	require.ErrorContains(t, p.Trouble(), "pool cms")
+	require.ErrorContains(t, p.Trouble(), "pool cms is running out")
 }
 
 // ⚿ DECISIONS 26: what became forbidden, vanished or changed its number is
@@ -530,7 +530,7 @@ func TestWarnsWhenNearlyFull(t *testing.T) {
 		_, err := p.Lease(t.Context(), cms(person(t, fmt.Sprint("user", i))), Cause{})
 		require.NoError(t, err)
 	}
-	require.ErrorContains(t, p.Trouble(), "pool cms: 1 of 10 accounts are free (9 leased, 0 in quarantine, 0 reserved): add accounts, or release some")
+	require.ErrorContains(t, p.Trouble(), "pool cms is running out, 1 of 10 accounts are free (9 leased, 0 in quarantine, 0 reserved); add accounts, or release some")
 }
 
 func TestCancelledCallersLeaveNothingClaimed(t *testing.T) {

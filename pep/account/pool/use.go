@@ -109,7 +109,7 @@ func (p *Pools) Trouble() error {
 	counts := p.Counts()
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		if c := counts[name]; c.Taken() >= nearlyFull {
-			return fmt.Errorf("pool %s: %s: add accounts, or release some", name, c)
+			return fmt.Errorf("pool %s is running out, %s; add accounts, or release some", name, c)
 		}
 	}
 	return nil
@@ -121,14 +121,24 @@ func (c Count) String() string {
 		c.States[Free], c.Members, c.States[Leased], c.States[Quarantined], c.States[Reserved])
 }
 
-// exhausted counts a refusal and returns it.
+// exhausted says how the pool stands that has no free account.
 func (p *Pools) exhausted(pool string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.counts[pool]
+	if c.States[Free] > 0 { // others leased the rest, or it cannot be used
+		return fmt.Errorf("%w: of %d", ErrExhausted, c.Members)
+	}
+	return fmt.Errorf("%w: %s", ErrExhausted, c)
+}
+
+// refused counts a request for which no account was free.
+func (p *Pools) refused(pool string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.counts[pool]
 	c.Exhausted++
 	p.counts[pool] = c
-	return fmt.Errorf("%w: %s", ErrExhausted, c)
 }
 
 func (p *Pools) count(ctx context.Context) error {

@@ -97,8 +97,21 @@ func (p *Pools) lookForFree(ctx context.Context, pool string, g *giving) (names 
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	// Nothing should be left on a free account, unless an older store was put
+	// back after a loss.
+	used, err := p.inUse(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	if len(used) > 0 {
+		p.config.Log.Warn("accounts that the leases say are free are in use: they are not given away", "pool", pool, "accounts", used)
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(used, name) })
+	}
 	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	return names, err
+	return names, nil
 }
 
 // settle ends a claim. An account that was not given away after all, since the

@@ -545,3 +545,22 @@ func TestCancelledCallersLeaveNothingClaimed(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// ⚿ Threats 106: an older store put back says that an account is free on which a
+// job still runs.
+func TestFreeAccountsInUseAreNotLeased(t *testing.T) {
+	s := newSetting(2)
+	s.busy["cms001"] = true
+	p := s.open(t)
+	l, err := p.Lease(t.Context(), cms(person(t, "ann")), Cause{})
+	require.NoError(t, err)
+	require.Equal(t, "cms002", l.Account)
+	_, err = p.Lease(t.Context(), cms(person(t, "bob")), Cause{})
+	require.ErrorIs(t, err, ErrExhausted)
+	s.busy["cms001"], s.usageErr = false, errors.New("the job store is away")
+	_, err = p.Lease(t.Context(), cms(person(t, "bob")), Cause{})
+	require.ErrorContains(t, err, "the job store is away")
+	s.usageErr = nil
+	_, err = p.Lease(t.Context(), cms(person(t, "bob")), Cause{})
+	require.NoError(t, err)
+}

@@ -84,7 +84,7 @@ func (p *Pools) expire(ctx context.Context) (n int, err error) {
 		if due, from, err = p.idleFrom(ctx, from, before); err != nil {
 			return n, err
 		}
-		used, err := p.inUse(ctx, due)
+		used, err := p.inUse(ctx, accountsOf(due))
 		if err != nil {
 			return n, err
 		}
@@ -130,17 +130,22 @@ func (p *Pools) idleFrom(ctx context.Context, from string, before time.Time) (du
 	return due, next, err
 }
 
-func (p *Pools) inUse(ctx context.Context, due []idle) ([]string, error) {
-	if p.config.Usage == nil || len(due) == 0 {
-		return nil, nil
-	}
+func accountsOf(due []idle) []string {
 	names := make([]string, len(due))
 	for i := range due {
 		names[i] = due[i].account
 	}
+	return names
+}
+
+// inUse returns those of the accounts of whose holders something is left.
+func (p *Pools) inUse(ctx context.Context, names []string) ([]string, error) {
+	if p.config.Usage == nil || len(names) == 0 {
+		return nil, nil
+	}
 	used, err := p.config.Usage.InUse(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("which accounts are in use cannot be known, so none is released: %w", err)
+		return nil, fmt.Errorf("which accounts are in use cannot be known, so none is released or given away: %w", err)
 	}
 	return used, nil
 }
@@ -185,7 +190,7 @@ func (p *Pools) endQuarantines(ctx context.Context) (freed, kept int, err error)
 	if err != nil {
 		return 0, 0, err
 	}
-	used, err := p.inUse(ctx, due)
+	used, err := p.inUse(ctx, accountsOf(due))
 	if err != nil {
 		return 0, len(due), err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
+	"github.com/gatehouse-authz/gatehouse/internal/gridtest"
 	"github.com/gatehouse-authz/gatehouse/internal/store/etcd/etcdserver"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
@@ -128,6 +129,51 @@ accounts: {grid-mapfile: grid-mapfile, file: accounts, shared: [community]}
 	service.kill()
 	require.Error(t, submit("ann"))
 	require.Contains(t, causes(), "no mapping service answers")
+}
+
+// A token goes along to the mapping service, which verifies it again by its own
+// configuration, and is in neither's audit trail nor log.
+func TestMappingServiceTakesTokens(t *testing.T) {
+	const us = "https://ce.example.org"
+	issuer, err := gridtest.NewIssuer()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, issuer.Close()) })
+	ca, err := issuer.WriteCA(t.TempDir())
+	require.NoError(t, err)
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	var service *process
+	r := newRunning(t, func(w *world) {
+		service = serveProcess(t, w.dir, "mapping.yaml", fmt.Sprintf(`
+data: mapping
+host: {certificate: pki/host-cert.pem, key: pki/host-key.pem}
+trust: {directory: pki/trust}
+status: 127.0.0.1:0
+tokens: {audiences: [%q], issuers: [{issuer: %q, jwks: %q, ca: %q, vo: cms}]}
+mapping: {listen: %q, peers: [{subject: /DC=test/DC=strong/OU=hosts/CN=localhost, issuer: /DC=test/DC=strong/CN=CA}]}
+accounts: {file: accounts, shared: [community]}
+`, us, issuer.URL, issuer.URL+"/jwks", ca, address))
+		service.listening(t, address)
+		w.config.Container.Anonymous = false
+		w.config.Accounts = AccountsConfig{File: w.config.Accounts.File, Floor: 1000, Service: []string{"https://localhost:" + port}}
+		w.config.Tokens = &TokensConfig{Audiences: []string{us}, Issuers: []TokenIssuerConfig{{
+			Issuer: issuer.URL, JWKS: issuer.URL + "/jwks", CA: conf.Path(ca), VO: "cms", Refresh: conf.Duration(time.Hour),
+		}}}
+	})
+	text := issuer.Token(issuer.Claims("ann", us, nil))
+	ann := r.bearer("", text)
+	require.Eventually(t, func() bool { // once both have the issuer's keys
+		j, err := ann.submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
+		return err == nil && j["account"] == "community"
+	}, 10*time.Second, 50*time.Millisecond)
+	for _, path := range []string{r.world.path("mapping", "audit.jsonl"), service.log, string(r.world.config.Audit.File)} {
+		said, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NotContains(t, string(said), strings.Split(text, ".")[2], path)
+	}
+	trail, err := os.ReadFile(r.world.path("mapping", "audit.jsonl"))
+	require.NoError(t, err)
+	require.Contains(t, string(trail), issuer.URL+"#ann", "the service knows whose token it is")
 }
 
 // ⚿ Nobody asks the mapping service but the peers that the configuration names,

@@ -263,7 +263,7 @@ func TestChangesAreSmallEdits(t *testing.T) {
 func rows(s *policies.Snapshot) []policies.Item {
 	node, _ := s.Root.Children.Find(policies.BansID)
 	var all []policies.Item
-	for chunk := range node.(*policies.Policy).Rules.Chunks() {
+	for _, chunk := range node.(*policies.Policy).Rules.Chunks() {
 		all = append(all, chunk...)
 	}
 	return all

@@ -63,11 +63,11 @@ func whole[T Item](it Item) T {
 	return it.(T)
 }
 
-// Chunks yields what the list keeps of its items, in order, some at a time: a T
+// Chunks returns what the list keeps of its items, in order, some at a time: a T
 // or a Row. A chunk that two lists share is the same slice in both, and an item
 // that they share the same pointer, so that what was derived from it can be kept.
-// It must not be changed.
-func (l List[T]) Chunks() iter.Seq[[]Item] { return slices.Values(l.chunks) }
+// It is the list itself, which must not be changed.
+func (l List[T]) Chunks() [][]Item { return l.chunks }
 
 // Get returns the item with that place and id.
 func (l List[T]) Get(place, id string) (T, bool) {
@@ -80,7 +80,7 @@ func (l List[T]) Get(place, id string) (T, bool) {
 
 // Find returns the first item with that id, by looking at all of them.
 func (l List[T]) Find(id string) (T, bool) {
-	for c := range l.Chunks() {
+	for _, c := range l.chunks {
 		for _, it := range c {
 			if _, have := it.Where(); have == id {
 				return whole[T](it), true

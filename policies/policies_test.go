@@ -100,7 +100,7 @@ func TestBansAreRows(t *testing.T) {
 	list, found := list.Remove("p", "1007")
 	require.True(t, found)
 	shapes, rows := map[*Shape]int{}, 0
-	for chunk := range list.Chunks() {
+	for _, chunk := range list.Chunks() {
 		for _, it := range chunk {
 			if row, ok := it.(*Row); ok {
 				shapes[row.Shape()]++
@@ -131,7 +131,7 @@ func TestListsShareWhatStays(t *testing.T) {
 	}
 	before := NewList(rules...)
 	known := map[Item]bool{}
-	for c := range before.Chunks() {
+	for _, c := range before.Chunks() {
 		for _, it := range c {
 			known[it] = true
 		}
@@ -139,7 +139,7 @@ func TestListsShareWhatStays(t *testing.T) {
 	fresh := *rules[0]
 	fresh.ID = "1000x"
 	news := 0
-	for c := range before.Put(&fresh).Chunks() {
+	for _, c := range before.Put(&fresh).Chunks() {
 		for _, it := range c {
 			if !known[it] {
 				news++

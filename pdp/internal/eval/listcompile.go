@@ -31,7 +31,7 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 	if old == nil {
 		old = &list{}
 	}
-	now := slices.Collect(items.Chunks())
+	now := items.Chunks()
 	head := 0
 	for head < len(now) && head < len(old.chunks) && old.chunks[head].isOf(now[head]) {
 		head++

@@ -23,8 +23,9 @@ func newCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Validate a configuration and everything it names, without starting",
 		Long: `Check reads the configuration as serve does and opens what it names: trust
-directory, certificate, account files, services, plug-ins. It listens nowhere
-and changes nothing. Exit code 2 says that serve would refuse to start.`,
+directory, certificate, account files, services, plug-ins, the keys to etcd. It
+listens nowhere, asks nobody and changes nothing. Exit code 2 says that serve
+would refuse to start.`,
 		Example: "  gatehouse check --config /etc/gatehouse/gatehouse.yaml",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,10 +55,13 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 		}
 	}
 	if c.network() {
-		_, err := c.Trust.open(nil)
+		authorities, err := c.Trust.open(nil)
 		try("trust", err)
 		host, err := gsi.LoadHost(string(c.Host.Certificate), string(c.Host.Key), nil, nil)
 		try("host", err)
+		if authorities != nil && host != nil {
+			s.verifier, s.host = gsi.NewVerifier(authorities, nil), host
+		}
 		_, err = c.Trust.openVOMS(host, nil)
 		try("trust", err)
 		_, err = c.Trust.openProfiles(nil)
@@ -72,9 +76,15 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 		pinned := p.pinned()
 		try("plugins", pinned.Check())
 	}
-	if c.Container != nil {
+	if c.Store.Etcd != nil {
+		_, err := c.Store.Etcd.options()
+		try("store.etcd", err)
+	}
+	if c.Container != nil || c.Mapping != nil {
 		_, err = s.accounts()
 		try("accounts", err)
+	}
+	if c.Container != nil {
 		_, err = s.services()
 		try("container", err)
 		try("container.services", s.unapproved(out))
@@ -83,6 +93,7 @@ func examine(_ context.Context, c Config, out io.Writer) error {
 		_, err = s.signer()
 		try("signer", err)
 	}
+	try("accounts", s.Close())
 	return errors.Join(all...)
 }
 

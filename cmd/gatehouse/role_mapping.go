@@ -230,6 +230,9 @@ const mappingTimeout = 5 * time.Second
 
 // remoteAccounts returns the client of the mapping service.
 func (s *site) remoteAccounts() (accountMapper, error) {
+	if s.verifier == nil || s.host == nil {
+		return nil, errors.New("accounts.service: asking it takes the trust directory and the host certificate")
+	}
 	directory, err := s.directory()
 	if err != nil {
 		return nil, err

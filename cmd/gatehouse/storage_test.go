@@ -101,3 +101,22 @@ func TestStoreInEtcdMustExist(t *testing.T) {
 	require.Nil(t, s)
 	require.ErrorContains(t, err, "restore a backup")
 }
+
+// check looks at the files behind the sections for several machines, and asks
+// nobody.
+func TestCheckOfSeveralMachines(t *testing.T) {
+	w, err := openWorld(filepath.Join(t.TempDir(), "site"))
+	require.NoError(t, err)
+	c := w.config
+	c.PAP, c.PDP = nil, &PDPConfig{Follow: []string{"https://127.0.0.1:1"}}
+	c.Accounts = AccountsConfig{File: c.Accounts.File, Floor: 1000, Service: []string{"https://127.0.0.1:1"}}
+	c.Store.Etcd = &EtcdConfig{Endpoints: []string{"http://127.0.0.1:1"}}
+	require.NoError(t, examine(t.Context(), c, os.Stderr))
+	c.Accounts.Service = []string{"http://127.0.0.1:1"}
+	c.Store.Etcd.User, c.Store.Etcd.PasswordFile = "u", conf.Secret(w.path("nothing"))
+	err = examine(t.Context(), c, os.Stderr)
+	require.ErrorContains(t, err, "no address of a mapping service")
+	require.ErrorContains(t, err, "password-file")
+	c.Host.Key = conf.Secret(w.path("nothing"))
+	require.ErrorContains(t, examine(t.Context(), c, os.Stderr), "accounts.service: asking it takes")
+}

@@ -74,6 +74,16 @@ func TestBanKeyIsOneForEverySpelling(t *testing.T) {
 		`CN="Jérôme O'Neil",OU=people,DC=grid,DC=org`,
 		`OU=people+CN=Jérôme O'Neil/DC=grid\/DC=org`,
 		"CN=#0c0f4ac3a972c3b46d65204f274e65696c,OU=people,DC=grid,DC=org",
+		"/DC=org/DC=grid/OU=people/CN=Jérôme O'Neil/",
+		"//DC=org//DC=grid/OU=people/CN=Jérôme O'Neil",
+		"CN=Jérôme O'Neil, OU=people, DC=grid, DC=org,",
+		"DC=org\nDC=grid\r\nOU=people\nCN=Jérôme O'Neil\n",
+		"/DC=org/DC=grid/OU=people/2.5.4.03=Jérôme O'Neil",
+		"/DC=org/DC=grid/OU=people/OID.02.5.4.3=Jérôme O'Neil",
+		"/DC=org/DC=grid/OU=people/CN=Jérôme O'Neil/CN=",
+		"/DC=org/DC=grid/OU=people/\u200bCN=Jér\u00adôme\u200b O'Neil\ufe0f",
+		`/DC=org/DC=grid/OU=people/"CN=Jérôme O'Neil"`,
+		"/DC=org/DC=grid/OU=people/CN=Jérôme\x01 O'Neil\x7f",
 	} {
 		require.Equal(t, BanKey("/DC=org/DC=grid/OU=people/CN=Jérôme O'Neil"), BanKey(spelling), spelling)
 	}

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -15,9 +16,11 @@ import (
 // spelling can hide share a key, so a ban may match a little too much and
 // never too little. Permits never use it.
 //
-// The text is unescaped to the end, cut at every "/", "," "+" and ";" that an
-// attribute type and "=" follow, each value normalised (NFKC, case folded,
-// blanks collapsed), and the pieces sorted.
+// The text is unescaped to the end, what is not seen in it taken out, and cut at
+// every "/", ",", "+", ";" and end of line that an attribute type and "="
+// follow. Each value is normalised (NFKC, case folded, blanks collapsed, no
+// separators at its ends), pieces without a value count for nothing, and the
+// others are sorted.
 func BanKey(name string) string {
 	var r banReading
 	r.folded.Grow(len(name) + 16*strings.Count(name, "=")) // an OID is longer than a name
@@ -36,14 +39,14 @@ type banReading struct {
 
 // read adds the pieces of a text.
 func (r *banReading) read(text string) {
-	text = norm.NFKC.String(unescapeAll(text))
+	text = visible(norm.NFKC.String(unescapeAll(text)))
 	if r.pieces == nil {
 		r.pieces = make([]string, 0, strings.Count(text, "=")+1)
 	}
 	start := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
-		case '/', ',', '+', ';':
+		case '/', ',', '+', ';', '\n', '\r':
 			if startsWithType(text[i+1:]) {
 				r.piece(text[start:i])
 				start = i + 1
@@ -55,21 +58,14 @@ func (r *banReading) read(text string) {
 
 // piece adds one piece: "OID=value", or "=text" for what names no type.
 func (r *banReading) piece(piece string) {
-	piece = strings.TrimFunc(piece, unicode.IsSpace)
-	if piece == "" {
-		return
-	}
+	piece = strings.TrimFunc(piece, dresses)
 	if !startsWithType(piece) {
 		r.add("", piece)
 		return
 	}
 	name, value, _ := strings.Cut(piece, "=")
-	name = strings.TrimFunc(name, unicode.IsSpace)
-	oid, known := typeOID(name)
-	if !known {
-		oid = strings.ToUpper(name)
-	}
-	value = strings.TrimFunc(value, unicode.IsSpace)
+	oid := banType(strings.TrimFunc(name, unicode.IsSpace))
+	value = strings.TrimFunc(value, dresses)
 	if inner, ok := hexText(value); ok {
 		r.read(oid + "=" + inner)
 		return
@@ -78,6 +74,9 @@ func (r *banReading) piece(piece string) {
 }
 
 func (r *banReading) add(oid, value string) {
+	if value == "" {
+		return
+	}
 	start := r.folded.Len()
 	r.folded.WriteString(oid)
 	r.folded.WriteByte('=')
@@ -88,6 +87,48 @@ func (r *banReading) add(oid, value string) {
 		r.folded.WriteString(foldAny(value))
 	}
 	r.pieces = append(r.pieces, r.folded.String()[start:])
+}
+
+// dresses reports whether a rune says nothing at the end of a piece.
+func dresses(r rune) bool {
+	return r == '/' || r == ',' || r == '+' || r == ';' || unicode.IsSpace(r)
+}
+
+// banType returns the OID of an attribute type, also of one whose numbers have
+// zeros before them, or else its name in upper case.
+func banType(name string) string {
+	if oid, known := typeOID(name); known {
+		return oid
+	}
+	oid := strings.TrimPrefix(strings.ToUpper(name), "OID.")
+	if strings.Trim(oid, ".0123456789") != "" {
+		return strings.ToUpper(name)
+	}
+	numbers := strings.Split(oid, ".")
+	for i, n := range numbers {
+		numbers[i] = cmp.Or(strings.TrimLeft(n, "0"), n[:min(len(n), 1)])
+	}
+	return strings.Join(numbers, ".")
+}
+
+// visible takes out what a reader does not see and a comparison should not:
+// quotes, control characters and code points that are ignored by default.
+func visible(s string) string {
+	plain := true
+	for i := 0; plain && i < len(s); i++ {
+		plain = ' ' <= s[i] && s[i] <= '~' && s[i] != '"'
+	}
+	if plain {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+		case r == '"', unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // writeBanKey writes the sorted multiset of the pieces.
@@ -133,10 +174,7 @@ func foldPlain(text []byte, s string) (folded []byte, ok bool) {
 
 func foldAny(s string) string {
 	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '"' || r == 0:
-			return -1 // quotes dress a value, NUL separates pieces
-		case unicode.IsSpace(r):
+		if unicode.IsSpace(r) {
 			return ' '
 		}
 		return foldRune(r)
@@ -173,28 +211,22 @@ func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
+// mostEscaped bounds how often an escape may be escaped; more would make a
+// short name long work.
+const mostEscaped = 16
+
 // unescapeAll removes every escape, also one that another escape spells, so
-// that a name escaped once, twice or not at all reads the same. It is linear.
+// that a name escaped once, twice or not at all reads the same.
 func unescapeAll(s string) string {
-	if strings.IndexByte(s, '\\') < 0 {
-		return validUTF8(s)
-	}
-	in, out := []byte(s), make([]byte, 0, len(s))
-	for len(in) > 0 {
-		if in[0] != '\\' {
-			out, in = append(out, in[0]), in[1:]
-			continue
+	for range mostEscaped {
+		if strings.IndexByte(s, '\\') < 0 {
+			break
 		}
-		c, n, ok := escaped(in)
-		switch {
-		case !ok: // a lone backslash at the end
-			in = nil
-		case c == '\\': // what it escapes may itself be escaped: look again
-			in = in[n-1:]
-			in[0] = c
-		default:
-			out, in = append(out, c), in[n:]
+		plain, err := unescape(s)
+		if err != nil { // a lone backslash at the end
+			plain = s[:len(s)-1]
 		}
+		s = plain
 	}
-	return validUTF8(string(out))
+	return validUTF8(strings.ReplaceAll(s, `\`, ""))
 }

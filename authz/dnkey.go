@@ -40,7 +40,7 @@ func (d *name) keys() {
 // appendPlain appends "type=value" of the only attribute of an RDN, folded; ok
 // is false when that takes more than lower case in either reading.
 func appendPlain(text []byte, r RDN) (folded []byte, ok bool) {
-	if len(r) != 1 || !isOID(r[0].Type) || strings.HasPrefix(r[0].Value, "#") || strings.IndexByte(r[0].Value, '\\') >= 0 || strings.IndexByte(r[0].Value, '=') >= 0 {
+	if len(r) != 1 || r[0].Value == "" || strings.Trim(r[0].Value, "/,+;") != r[0].Value || !isOID(r[0].Type) || strings.HasPrefix(r[0].Value, "#") || strings.IndexByte(r[0].Value, '\\') >= 0 || strings.IndexByte(r[0].Value, '=') >= 0 {
 		return text, false
 	}
 	return foldPlain(append(append(text, r[0].Type...), '='), r[0].Value)

@@ -181,7 +181,11 @@ func nameKey(n change.Name) (string, error) {
 	}
 	switch n.Attribute {
 	case "subject", "subject-issuer":
-		return authz.BanKey(value), nil
+		key := authz.BanKey(value)
+		if key == "" {
+			return "", fmt.Errorf("%w: %s %q says nothing about anybody; want a name such as /DC=org/DC=example/CN=Ann Other", change.ErrInvalid, n.Attribute, value)
+		}
+		return key, nil
 	case "ca-key":
 		return caKey(value)
 	case "oidc-issuer":

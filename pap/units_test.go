@@ -371,6 +371,7 @@ func TestPersons(t *testing.T) {
 		"without subject next to it":     names("account", "x", "subject-issuer", "/CN=CA"),
 		"does not name one person":       names("vo", "atlas"),
 		"is empty":                       names("account", " "),
+		"says nothing about anybody":     names("subject", "/"),
 	} {
 		_, err := s.ChangePersons(bg, by("Alice"), []change.Person{{ID: "new", Links: links}}, []string{"old"})
 		require.ErrorIs(t, err, change.ErrInvalid)

@@ -129,6 +129,11 @@ type LauncherConfig struct {
 type AccountsConfig struct {
 	GridMapfile  conf.Path `yaml:"grid-mapfile"`
 	GroupMapfile conf.Path `yaml:"group-mapfile"`
+	// Argus's options of these names: whether the line for the DN goes before
+	// that for the primary FQAN, and whether a primary group must be found.
+	PreferDNForLogin bool `yaml:"prefer-dn-for-login-name"`
+	PreferDNForGroup bool `yaml:"prefer-dn-for-primary-group-name"`
+	GroupRequired    bool `yaml:"no-primary-group-name-is-error"`
 	// Community names the account per credential strength where the
 	// grid-mapfile names none.
 	Community map[string]string `yaml:"community"`
@@ -176,7 +181,7 @@ func defaults() Config {
 		Trust:  TrustConfig{Directory: "/etc/grid-security/certificates", CRL: "require", AuthnProfiles: authnprofile.DefaultPattern},
 		Status: "127.0.0.1:8149",
 		Accounts: AccountsConfig{
-			Floor: 1000, Leases: defaultLeases(),
+			Floor: 1000, Leases: defaultLeases(), PreferDNForLogin: true, PreferDNForGroup: true,
 		},
 	}
 }

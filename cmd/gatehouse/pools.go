@@ -206,7 +206,7 @@ func (s *site) localAccounts() (*account.Mapper, error) {
 	c := &s.config.Accounts
 	config := account.Config{
 		Directory: d, Rules: account.Rules{Floor: c.Floor}, AccountMap: string(c.GridMapfile), GroupMap: string(c.GroupMapfile),
-		Prefer: account.Preference{DNForLogin: true, DNForGroup: true}, Tokens: c.Tokens, Community: c.Community, Shared: c.Shared,
+		Prefer: account.Preference{DNForLogin: c.PreferDNForLogin, DNForGroup: c.PreferDNForGroup, GroupRequired: c.GroupRequired}, Tokens: c.Tokens, Community: c.Community, Shared: c.Shared,
 		Log: s.log, Now: s.now,
 	}
 	if err := s.addPools(&config, d); err != nil {

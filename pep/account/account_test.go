@@ -170,7 +170,7 @@ func newSetting(t *testing.T, accountMap, groupMap string) *setting {
 	return s
 }
 
-func (s *setting) write(t *testing.T, name, text string) string {
+func (s *setting) write(t testing.TB, name, text string) string {
 	t.Helper()
 	path := filepath.Join(s.dir, name)
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))

@@ -3,6 +3,7 @@ package pool
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,10 +100,13 @@ func (k Key) same(o Key) bool {
 }
 
 // ID names the lease of a normal key in messages and to whoever asks again: the
-// pool and 128 bits of a hash.
-func (k Key) ID() string {
-	sum := sha256.Sum256([]byte(k.record()))
-	return fmt.Sprintf("%s-%x", k.Pool, sum[:16])
+// pool, 96 bits of a hash of the identity and 32 of one of the groups.
+func (k Key) ID() string { return idOf(k.Pool, k.record()) }
+
+func idOf(pool, record string) string {
+	const of, groups = 12, 4
+	hashes := record[len(pool)+1:]
+	return pool + "-" + hex.EncodeToString([]byte(hashes[:of]+hashes[sha256.Size:sha256.Size+groups]))
 }
 
 // ofIdentity begins the record keys of all leases of an identity in a pool.

@@ -22,11 +22,16 @@ type Lease struct {
 
 	// Local is the account as the directory has it now.
 	Local authz.Account `json:"-"`
+
+	kept string // record key, where it was read from the store
 }
 
 // ID names the lease in messages and to whoever asks again.
 func (l Lease) ID() string {
-	if l.File == "" {
+	switch {
+	case l.kept != "":
+		return idOf(l.Pool, l.kept)
+	case l.File == "":
 		return l.Key.ID()
 	}
 	sum := sha256.Sum256([]byte(l.File))

@@ -28,6 +28,7 @@ func getLease(tx store.ReadTx, record string) (Lease, bool, error) {
 	if err != nil {
 		return Lease{}, false, fmt.Errorf("lease %x: %w", record, err)
 	}
+	l.kept = record
 	return l, true, nil
 }
 

@@ -158,9 +158,11 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"a user alone":       {Endpoints: []string{"http://127.0.0.1:2379"}, User: "u"},
 		"one in the clear":   {Endpoints: []string{"https://127.0.0.1:2379", "http://127.0.0.1:2379"}, TLS: &tls.Config{}},
 		"a password alone":   {Endpoints: []string{"http://127.0.0.1:2379"}, Password: "p"},
+		"a password in it":   {Endpoints: []string{"https://u:sesame@127.0.0.1:2379"}, TLS: &tls.Config{}},
 		"a file as endpoint": {Endpoints: []string{"file:///etc/passwd"}},
 	} {
 		_, err := etcd.Open(t.Context(), o)
 		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), "sesame")
 	}
 }

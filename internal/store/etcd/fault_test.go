@@ -293,6 +293,45 @@ func TestChunksAreSwept(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// ⚿ A large update begins while another process sweeps, and its writer dies: its
+// chunks are published, but what refers to them is not written yet. They stay.
+func TestSweepingSparesAnUpdateThatIsBeingCarriedOut(t *testing.T) {
+	t.Parallel()
+	endpoint := etcdserver.Start(t)
+	options := Options{Endpoints: []string{endpoint}, Patience: 300 * time.Millisecond}
+	steps := 0
+	dying := injured(t, options, 0, func(ops []clientv3.Op) fault {
+		if len(ops) > opLimit/2 {
+			steps++
+		}
+		if steps > 0 {
+			return requestLost
+		}
+		return none
+	})
+	big, begun := strings.Repeat("x", 2*chunkSize), false
+	sweeping := injured(t, options, 0, func([]clientv3.Op) fault {
+		if !begun {
+			begun = true
+			_, err := dying.Update(context.Background(), func(tx store.WriteTx) error {
+				for i := range 2 * opLimit {
+					tx.Put("a", fmt.Sprintf("%04d", i), []byte("v"))
+				}
+				tx.Put("b", "big", []byte(big))
+				return nil
+			})
+			require.ErrorIs(t, err, store.ErrInDoubt)
+		}
+		return none
+	})
+	require.NoError(t, sweeping.sweepOnce(context.Background(), time.Now()))
+	require.True(t, begun)
+	other := opened(t, options)
+	_, err := other.Update(context.Background(), func(tx store.WriteTx) error { tx.Put("a", "next", nil); return nil })
+	require.NoError(t, err)
+	require.Equal(t, big, value(t, other, "b", "big"))
+}
+
 // An update that outlived the sweeping of its own chunks is not made.
 func TestSweptChunksAreNeverPublished(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -160,13 +161,15 @@ func (o Options) Check() error {
 		return errNoEndpoints
 	}
 	for _, endpoint := range o.Endpoints {
-		secure := strings.HasPrefix(endpoint, "https://")
+		u, err := url.Parse(endpoint)
 		switch {
-		case !secure && !strings.HasPrefix(endpoint, "http://"):
+		case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 			return fmt.Errorf("endpoint %q: want https://host:2379", endpoint)
-		case !secure && o.TLS != nil:
+		case u.User != nil: // it would stand in logs and errors
+			return fmt.Errorf("an endpoint at %s with a user in it: give user and password apart", u.Host)
+		case u.Scheme == "http" && o.TLS != nil:
 			return fmt.Errorf("endpoint %q is in the clear, but a CA or a certificate is given: want https://", endpoint)
-		case secure && o.TLS == nil:
+		case u.Scheme == "https" && o.TLS == nil:
 			return fmt.Errorf("endpoint %q needs the CA that it is believed by", endpoint)
 		}
 	}

@@ -163,10 +163,10 @@ func (o Options) Check() error {
 	for _, endpoint := range o.Endpoints {
 		u, err := url.Parse(endpoint)
 		switch {
+		case strings.Contains(endpoint, "@"): // it would stand in logs and errors
+			return errors.New("an endpoint with a user in it: give user and password apart")
 		case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 			return fmt.Errorf("endpoint %q: want https://host:2379", endpoint)
-		case u.User != nil: // it would stand in logs and errors
-			return fmt.Errorf("an endpoint at %s with a user in it: give user and password apart", u.Host)
 		case u.Scheme == "http" && o.TLS != nil:
 			return fmt.Errorf("endpoint %q is in the clear, but a CA or a certificate is given: want https://", endpoint)
 		case u.Scheme == "https" && o.TLS == nil:

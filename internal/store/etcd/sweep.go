@@ -35,11 +35,10 @@ func (s *Store) sweep(ctx context.Context) {
 	}
 }
 
+// sweepOnce looks at one state, in which no large update is being carried out:
+// what its chunks are for is not written yet, so that they seem to be for nothing.
 func (s *Store) sweepOnce(ctx context.Context, now time.Time) error {
-	if err := s.settle(ctx, nil); err != nil {
-		return err
-	}
-	st, err := s.begin(ctx)
+	st, err := s.beginUpdate(ctx)
 	if err != nil {
 		return err
 	}

@@ -310,7 +310,7 @@ func TestSweepingSparesAnUpdateThatIsBeingCarriedOut(t *testing.T) {
 		return none
 	})
 	big, begun := strings.Repeat("x", 2*chunkSize), false
-	sweeping := injured(t, options, 0, func([]clientv3.Op) fault {
+	sweeping := injured(t, Options{Endpoints: []string{endpoint}}, 0, func([]clientv3.Op) fault {
 		if !begun {
 			begun = true
 			_, err := dying.Update(context.Background(), func(tx store.WriteTx) error {

@@ -71,6 +71,8 @@ func TestTokenAdministers(t *testing.T) {
 		why    string
 	}{
 		"for jobs":              {r.admin("", mint("boss", siteName, nil)), "made for somebody else"},
+		"for jobs, too":         {r.admin("", mint("boss", "", map[string]any{"aud": []string{papName, siteName}})), "somebody else, too"},
+		"for anybody, too":      {r.admin("", mint("boss", "", map[string]any{"aud": []string{"https://wlcg.cern.ch/jwt/v1/any", papName}})), "somebody else, too"},
 		"of somebody else":      {r.admin("", mint("ann", papName, nil)), "no right"},
 		"follower":              {r.admin("", mint("node", papName, nil)), "no right"},
 		"limited":               {r.admin("", mint("boss", papName, map[string]any{"scope": "compute.read"})), "scopes of the token limit it"},

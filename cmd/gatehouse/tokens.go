@@ -120,7 +120,7 @@ func (s *site) bearer() (func(string) *authz.Credential, error) {
 	if s.config.Tokens == nil || s.takesToken != nil {
 		return s.takesToken, nil
 	}
-	v, err := s.openTokens("token keys", s.config.Tokens)
+	v, err := s.openTokens("token keys", s.config.Tokens, false)
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +129,13 @@ func (s *site) bearer() (func(string) *authz.Credential, error) {
 	return v.Verify, nil
 }
 
-// papBearer opens it for the PAP, which has audiences of its own, or none.
+// papBearer opens it for the PAP, which has audiences of its own, or none. ⚿ A
+// token that is also made for jobs, or for any other service, administers nothing.
 func (s *site) papBearer() (func(string) *authz.Credential, error) {
 	if len(s.config.PAP.TokenAudiences) == 0 {
 		return nil, nil
 	}
-	v, err := s.openTokens("pap token keys", s.config.Tokens.of(s.config.PAP.TokenAudiences))
+	v, err := s.openTokens("pap token keys", s.config.Tokens.of(s.config.PAP.TokenAudiences), true)
 	if err != nil {
 		return nil, err
 	}
@@ -145,9 +146,9 @@ func (s *site) papBearer() (func(string) *authz.Credential, error) {
 }
 
 // openTokens makes a verifier and keeps its keys up to date, and for a restart.
-func (s *site) openTokens(name string, c *TokensConfig) (*token.Verifier, error) {
+func (s *site) openTokens(name string, c *TokensConfig, alone bool) (*token.Verifier, error) {
 	o := c.options(func() *tls.Config { return s.verifier.ClientTLS(nil) })
-	o.Log, o.Now, o.Keep = s.log, s.now, filepath.Join(string(s.config.Data), "token-keys")
+	o.Alone, o.Log, o.Now, o.Keep = alone, s.log, s.now, filepath.Join(string(s.config.Data), "token-keys")
 	if err := os.MkdirAll(o.Keep, 0o700); err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}

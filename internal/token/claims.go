@@ -138,17 +138,23 @@ func (c *Claims) readTimes(r *reader) {
 
 // checkAudience wants one of the audiences, exactly. That any service may take
 // a token ("ANY", https://wlcg.cern.ch/jwt/v1/any) counts if configuration
-// lists it as an audience, and not otherwise.
-func (c *Claims) checkAudience(wanted []string) error {
+// lists it as an audience, and not otherwise. Alone, it must name no other.
+func (c *Claims) checkAudience(wanted []string, alone bool) error {
+	ours := 0
 	for _, a := range c.Audiences {
 		if slices.Contains(wanted, a) {
-			return nil
+			ours++
 		}
 	}
-	if len(c.Audiences) == 0 {
+	switch {
+	case len(c.Audiences) == 0:
 		return errors.New("it names no audience (aud)")
+	case ours == 0:
+		return fmt.Errorf("it is made for somebody else: its audience (aud) must be %s", strings.Join(wanted, " or "))
+	case alone && ours < len(c.Audiences):
+		return fmt.Errorf("it is made for somebody else, too: its audience (aud) must be %s and nothing else", strings.Join(wanted, " or "))
 	}
-	return fmt.Errorf("it is made for somebody else: its audience (aud) must be %s", strings.Join(wanted, " or "))
+	return nil
 }
 
 // skew is how much clocks may differ.

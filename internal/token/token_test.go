@@ -153,6 +153,26 @@ func TestGood(t *testing.T) {
 	}
 }
 
+// ⚿ Where a token must be made for nobody else, one that others may be shown, too,
+// is refused.
+func TestMadeForUsAlone(t *testing.T) {
+	r := newRig(t)
+	o := r.options(r.config)
+	o.Alone, o.Audiences = true, []string{us, us + "/too"}
+	var err error
+	r.verifier, err = token.New(o)
+	require.NoError(t, err)
+	require.NoError(t, r.verifier.Refresh(t.Context()))
+	for _, aud := range []any{us, []string{us}, []string{us, us + "/too"}} {
+		r.accepted(r.token(map[string]any{"aud": aud}))
+	}
+	for _, other := range []string{"https://other", "ANY", "", strings.ToUpper(us)} {
+		r.refused(r.token(map[string]any{"aud": []string{us, other}}), "")
+		r.refused(r.token(map[string]any{"aud": []string{other, us}}), "")
+	}
+	r.refused(r.token(map[string]any{"aud": []string{"https://other", us}}), "made for somebody else, too")
+}
+
 // ⚿ What is wrong in form, time or for whom it is meant is refused.
 func TestClaims(t *testing.T) {
 	r := newRig(t)

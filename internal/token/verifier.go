@@ -24,9 +24,12 @@ type Options struct {
 	Issuers []Issuer
 	// Audiences are what we are called in tokens, unless an issuer has its own.
 	Audiences []string
-	Log       *slog.Logger                      // discards if nil
-	Now       func() time.Time                  // time.Now if nil
-	ReadFile  func(path string) ([]byte, error) // of key sets and CAs; os.ReadFile if nil
+	// Alone refuses tokens that are made for somebody else, too: whoever gets
+	// such a token there could use it here.
+	Alone    bool
+	Log      *slog.Logger                      // discards if nil
+	Now      func() time.Time                  // time.Now if nil
+	ReadFile func(path string) ([]byte, error) // of key sets and CAs; os.ReadFile if nil
 	// Keep is the directory in which fetched key sets survive a restart, with
 	// the time they were confirmed; "" keeps none. Whoever can write there can
 	// make tokens: ReadFile should look at owners and modes.
@@ -221,7 +224,7 @@ func (v *Verifier) read(text string) (*Claims, *source, key, error) {
 		err = s.accept(claims, c.claims)
 	}
 	if err == nil {
-		err = claims.checkAudience(s.Audiences)
+		err = claims.checkAudience(s.Audiences, s.options.Alone)
 	}
 	return claims, s, k, err
 }

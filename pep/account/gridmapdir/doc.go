@@ -19,6 +19,7 @@
 // hash, and a file %23name%3d and the hash beside it holds the name itself.
 //
 // The issuer of a certificate is no part of a lease's name, and neither is the
-// case of letters: two CAs that certify one name share the account. Keep leases in
-// a store where that matters.
+// case of letters, nor which attributes share an RDN: two CAs that certify one name
+// share the account. Keep leases in a store where that matters. A name with a text
+// in it that reads like a further attribute, or like an escaped byte, is refused.
 package gridmapdir

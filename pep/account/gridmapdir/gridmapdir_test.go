@@ -377,16 +377,53 @@ func TestNamesAreFiles(t *testing.T) {
 		}
 		name := func(s string) string {
 			n, err := leaseName(pool.Key{Pool: "x", Identity: pool.Identity{Key: "k", Subject: dn(s)}, Group: "g"}, true)
+			if ambiguous(s) {
+				require.Error(t, err)
+				return ""
+			}
 			require.NoError(t, err)
 			file, _ := fileName(n)
 			require.NotContains(t, file, "/")
 			require.LessOrEqual(t, len(file), maxName)
 			return file
 		}
-		if !strings.EqualFold(one, two) {
+		if !strings.EqualFold(one, two) && !ambiguous(one) && !ambiguous(two) {
 			require.NotEqual(t, name(one), name(two))
 		}
 	})
+}
+
+// ⚿ Threats 45: whoever may choose the text of their name gets nobody else's
+// account by a text that the one-line form shows as somebody else's name.
+func TestNamesThatReadLikeOthers(t *testing.T) {
+	s := newSetting(t, "cms001", "cms002", "cms003")
+	d := s.open(t)
+	const cn, o = "2.5.4.3", "2.5.4.10"
+	lease := func(rdns ...authz.RDN) (pool.Lease, error) {
+		dn, err := authz.NewDN(rdns)
+		require.NoError(t, err)
+		issuer, err := authz.ParseDN("/CN=CA")
+		require.NoError(t, err)
+		id, err := pool.Certificate(dn, issuer)
+		require.NoError(t, err)
+		return d.Lease(t.Context(), pool.Key{Pool: "cms", Identity: id, Group: "cms"}, pool.Cause{})
+	}
+	robot := []authz.RDN{{{Type: o, Value: "x"}}, {{Type: cn, Value: "Robots"}}, {{Type: cn, Value: "José"}}}
+	_, err := lease(robot...)
+	require.NoError(t, err)
+	for _, value := range []string{
+		"Robots/CN=José", "Robots/cn=José", "Robots/commonName=José", "Robots/2.5.4.3=José", `Robots/CN=Jos\xC3\xA9`, "a/emailAddress=b@c", "a/O=/CN=x",
+	} {
+		_, err := lease(robot[0], authz.RDN{{Type: cn, Value: value}})
+		require.ErrorContains(t, err, "reads like another name", value)
+	}
+	_, err = lease(robot[0], robot[1], authz.RDN{{Type: cn, Value: `Jos\xC3\xA9`}})
+	require.ErrorContains(t, err, "reads like another name")
+	for _, value := range []string{"host/ce.example.org", "a=b", `back\slash`, "https://x/?a=b"} {
+		dn, err := authz.NewDN([]authz.RDN{{{Type: cn, Value: value}}})
+		require.NoError(t, err)
+		require.NoError(t, checkOneLine(dn), value)
+	}
 }
 
 func FuzzDecode(f *testing.F) {

@@ -26,6 +26,9 @@ func leaseName(k pool.Key, secondary bool) (string, error) {
 	if k.Identity.Subject.IsZero() {
 		return "", errNoDN
 	}
+	if err := checkOneLine(k.Identity.Subject); err != nil {
+		return "", err
+	}
 	var b strings.Builder
 	encode(&b, oneLine(k.Identity.Subject))
 	groups := k.Groups
@@ -53,6 +56,41 @@ func fileName(full string) (name, hash string) {
 	hash = fmt.Sprintf("%x", sha256.Sum256([]byte(full)))
 	return hashedPrefix + hash, hash
 }
+
+// checkOneLine refuses a name that the one-line form shows as another: ⚿ whoever
+// may choose a part of their name could make it end in somebody else's and get
+// their account.
+func checkOneLine(d authz.DN) error {
+	for _, rdn := range d.RDNs() {
+		for _, a := range rdn {
+			if ambiguous(a.Value) {
+				return fmt.Errorf("%s: the value %q reads like another name in a gridmapdir: use accounts.pools with a store", d.Slash(), a.Value)
+			}
+		}
+	}
+	return nil
+}
+
+// ambiguous reports whether a value holds the begin of a further attribute, or
+// spells out a byte that is not printable.
+func ambiguous(value string) bool {
+	for i, c := range []byte(value) {
+		switch rest := value[i+1:]; c {
+		case '/':
+			name, _, ok := strings.Cut(rest, "=")
+			if _, err := authz.ParseDN("/" + name + "=x"); ok && err == nil {
+				return true
+			}
+		case '\\':
+			if len(rest) > 2 && (rest[0] == 'x' || rest[0] == 'X') && isHex(rest[1]) && isHex(rest[2]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
 
 // oneLine is the name as X509_NAME_oneline of OpenSSL writes it: attributes of
 // one part each behind a slash, the last first, as Argus has them; nothing is

@@ -61,7 +61,8 @@ func (m *Mapper) check(ctx context.Context, next *mapFiles) error {
 }
 
 // namedElsewhere are the numbers of the accounts that something else than the
-// account map names, and of those that are shared.
+// account map names, and of those that are shared. One number under two names
+// is an error unless both are shared.
 func (m *Mapper) namedElsewhere(ctx context.Context) (map[uint32]string, error) {
 	uids := map[uint32]string{}
 	names := slices.Concat(m.config.Shared, slices.Collect(maps.Values(m.config.Community)))
@@ -72,13 +73,28 @@ func (m *Mapper) namedElsewhere(ctx context.Context) (map[uint32]string, error) 
 		if name == "*" || strings.HasPrefix(name, ".") {
 			continue
 		}
-		if a, err := m.directory.User(ctx, name); err == nil {
-			uids[a.UID] = name
-		} else if !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrForbidden) {
+		a, err := m.directory.User(ctx, name)
+		switch {
+		case errors.Is(err, ErrUnknown) || errors.Is(err, ErrForbidden):
+			continue
+		case err == nil:
+			err = m.checkUID(uids, &a)
+		}
+		if err != nil {
 			return nil, err
 		}
+		uids[a.UID] = name
 	}
 	return uids, nil
+}
+
+// checkUID refuses an account whose number another name has, too.
+func (m *Mapper) checkUID(uids map[uint32]string, a *authz.Account) error {
+	other, ok := uids[a.UID]
+	if !ok || other == a.Name || m.shared(other) && m.shared(a.Name) {
+		return nil
+	}
+	return fmt.Errorf("accounts %s and %s have the same uid %d: %w", other, a.Name, a.UID, errNotShared)
 }
 
 func (m *Mapper) warnUnusable(path string, e *Entry) {
@@ -110,12 +126,13 @@ func (m *Mapper) checkAccount(ctx context.Context, e *Entry, owners map[string]a
 		return m.checkShared(name)
 	}
 	owners[name] = e.name
-	if other, ok := uids[a.UID]; ok && other != name && err == nil {
-		return fmt.Errorf("accounts %s and %s have the same uid %d: %w", other, name, a.UID, errNotShared)
+	if err != nil {
+		return nil
 	}
-	if err == nil {
-		uids[a.UID] = name
+	if err := m.checkUID(uids, &a); err != nil {
+		return err
 	}
+	uids[a.UID] = name
 	return nil
 }
 

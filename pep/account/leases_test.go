@@ -106,10 +106,14 @@ func TestLeaseOnlyForVerifiedCredential(t *testing.T) {
 	judged.Credential.Judge = func() error { return errors.New("expired since") }
 	strange := caller(t, "/O=x/CN=carl", "/cms")
 	strange.Credential = &authz.Credential{Value: 7}
+	issuer, err := authz.ParseDN(someCA)
+	require.NoError(t, err)
+	asserted := caller(t, "/O=x/CN=carl", "/cms")
+	asserted.Add(authz.Subject, profile.X509Issuer, authz.DNValue(issuer))
 	halfNamed := caller(t, "/O=x/CN=carl", "/cms")
 	halfNamed.MayMap = true
 	for name, r := range map[string]*authz.Request{
-		"no credential, and a peer that may not map": caller(t, "/O=x/CN=carl", "/cms"),
+		"no credential, and a peer that may not map": asserted,
 		"a refused credential":                       refused,
 		"a credential that no longer stands":         judged,
 		"a credential of another kind":               strange,
@@ -126,8 +130,6 @@ func TestLeaseOnlyForVerifiedCredential(t *testing.T) {
 
 	named := caller(t, "/O=x/CN=carl", "/cms")
 	named.MayMap = true
-	issuer, err := authz.ParseDN(someCA)
-	require.NoError(t, err)
 	named.Add(authz.Subject, profile.X509Issuer, authz.DNValue(issuer))
 	a, err := m.Map(t.Context(), named)
 	require.NoError(t, err)
@@ -255,6 +257,7 @@ func TestTokenRulesThatSayTooLittle(t *testing.T) {
 		"\"/x\" is no account name":        {{Issuer: "i", Subject: "s", Account: "./x"}},
 		"\"/../x\" is no account name":     {{Issuer: "i", Subject: "s", Account: "./../x"}},
 		"\"cms;id\" is no account name":    {{Issuer: "i", Group: "/g", Account: ".cms;id"}},
+		"bob and twin have the same uid":   {{Issuer: "i", Subject: "s", Account: "bob"}, {Issuer: "i", Subject: "t", Account: "twin"}},
 		"accounts.tokens[0]: want one of ": {{Issuer: "i", Group: "/g", Entitlement: "e", Account: ".cms"}},
 	} {
 		s := newSetting(t, "\"/O=x/CN=twin\" twin\n", "")
@@ -314,8 +317,8 @@ func TestConfirm(t *testing.T) {
 		again.Expires = a.Expires
 		require.Equal(t, a, again)
 	}
-	forged := named
-	forged.Name, forged.UID = leased.Name, leased.UID
+	forged := leased
+	forged.Lease = ""
 	_, err = m.Confirm(t.Context(), forged)
 	require.ErrorIs(t, err, ErrForbidden, "an account of a pool without its lease")
 	_, err = pools.Release(t.Context(), leased.Name, 0, pool.Cause{By: "test"})

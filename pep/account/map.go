@@ -89,6 +89,9 @@ func (m *Mapper) name(r *authz.Request) (naming, error) {
 func (m *Mapper) community(r *authz.Request, id Identity) (naming, error) {
 	strength, _ := r.Verified(authz.Subject, profile.CredentialStrength)
 	login, ok := m.config.Community[strength.Text()]
+	if !ok && strength.Text() == "" {
+		return naming{}, fmt.Errorf("%s: %w, and no strength is known for which there could be a community account", id, ErrNoLogin)
+	}
 	if !ok {
 		return naming{}, fmt.Errorf("%s: %w, and there is no community account for its strength %q", id, ErrNoLogin, strength.Text())
 	}

@@ -293,7 +293,10 @@ func TestWhatIsNotSafe(t *testing.T) {
 	} {
 		s := newSetting(t, "cms001")
 		spoil(s)
-		require.ErrorIs(t, ask(s.open(t)), pool.ErrUnusable, what)
+		d := s.open(t)
+		require.ErrorIs(t, ask(d), pool.ErrUnusable, what)
+		_, err := d.Look(t.Context(), key(t, "cms", "/CN=ann", "cms"))
+		require.ErrorIs(t, err, pool.ErrUnusable, what)
 	}
 	s := newSetting(t, "cms001")
 	for _, mode := range []os.FileMode{0o775, 0o757, 0o777 | os.ModeSticky} {

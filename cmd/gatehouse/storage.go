@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/internal/store/bolt"
 	"github.com/gatehouse-authz/gatehouse/internal/store/etcd"
+	"github.com/gatehouse-authz/gatehouse/pap/api"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
 )
 
 // storeName is the store's file in the data directory.
@@ -85,9 +88,53 @@ func (s *site) openStore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store.etcd: %w", err)
 	}
-	s.store = s.watch("etcd", kept, kept.Trouble)
+	s.store = distant{s.watch("etcd", kept, kept.Trouble), s.log}
 	return nil
 }
+
+// distant is a store on other machines. It says what its failures mean in the
+// words that administrators and their programs know, and keeps addresses inside.
+type distant struct {
+	store.Store
+	log *slog.Logger
+}
+
+// View implements store.Store.
+func (d distant) View(ctx context.Context, fn func(store.ReadTx) error) error {
+	return d.said(d.Store.View(ctx, fn))
+}
+
+// Update implements store.Store.
+func (d distant) Update(ctx context.Context, fn func(store.WriteTx) error) (uint64, error) {
+	number, err := d.Store.Update(ctx, fn)
+	return number, d.said(err)
+}
+
+func (d distant) said(err error) error {
+	switch {
+	case errors.Is(err, store.ErrInDoubt):
+		d.log.Error("a change is in doubt", "error", err)
+		return &outward{change.ErrInDoubt, err}
+	case errors.Is(err, store.ErrAway):
+		return &outward{api.ErrUnavailable, err}
+	}
+	return err
+}
+
+// outward is an error whose text may leave the process; /status and the log have
+// the rest.
+type outward struct{ sentinel, cause error }
+
+// Error returns the outward text.
+func (o *outward) Error() string {
+	if errors.Is(o.cause, store.ErrAway) {
+		return o.sentinel.Error() + ": " + store.ErrAway.Error()
+	}
+	return o.sentinel.Error()
+}
+
+// Unwrap gives errors.Is both.
+func (o *outward) Unwrap() []error { return []error{o.sentinel, o.cause} }
 
 // explained says what goes on and what to do on a full disk.
 func explained(err error) error {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/internal/store/etcd"
 	"github.com/gatehouse-authz/gatehouse/internal/store/etcd/etcdserver"
+	"github.com/gatehouse-authz/gatehouse/pap/api"
+	"github.com/gatehouse-authz/gatehouse/policies/change"
 )
 
 func TestStoreConfigurations(t *testing.T) {
@@ -119,4 +124,21 @@ func TestCheckOfSeveralMachines(t *testing.T) {
 	require.ErrorContains(t, err, "password-file")
 	c.Host.Key = conf.Secret(w.path("nothing"))
 	require.ErrorContains(t, examine(t.Context(), c, os.Stderr), "accounts.service: asking it takes")
+}
+
+// What goes wrong with etcd reaches an administrator as what it means, without
+// addresses.
+func TestDistantStore(t *testing.T) {
+	away := fmt.Errorf("write store in etcd at [https://etcd1:2379]: %w", store.ErrAway)
+	doubt := fmt.Errorf("write store in etcd at [https://etcd1:2379]: %w", store.ErrInDoubt)
+	for _, c := range []struct{ err, want, not error }{{away, api.ErrUnavailable, change.ErrInDoubt}, {doubt, change.ErrInDoubt, api.ErrUnavailable}} {
+		got := distant{log: slog.New(slog.DiscardHandler)}.said(c.err)
+		require.ErrorIs(t, got, c.want)
+		require.NotErrorIs(t, got, c.not)
+		require.ErrorIs(t, got, c.err)
+		require.NotContains(t, got.Error(), "etcd1")
+	}
+	other := errors.New("other")
+	require.Equal(t, other, distant{}.said(other))
+	require.NoError(t, distant{}.said(nil))
 }

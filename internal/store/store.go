@@ -58,6 +58,9 @@ var (
 	// will: nobody can say which. Look before trying again. The store itself
 	// goes on.
 	ErrInDoubt = errors.New("nobody knows whether the update was made")
+	// ErrAway: the store is on other machines, and none of them answers, or not
+	// enough of them. Nothing was changed.
+	ErrAway = errors.New("the store does not answer")
 	// ErrInUse: another process holds the store.
 	ErrInUse = errors.New("store is in use by another process")
 	// ErrNewer: a newer Gatehouse wrote this store.

@@ -38,6 +38,7 @@ const (
 	KindTooLarge         Kind = "too-large"
 	KindUnavailable      Kind = "unavailable"
 	KindNoRoom           Kind = "no-room"
+	KindInDoubt          Kind = "in-doubt"
 	KindInternal         Kind = "internal"
 	KindUnknownOperation Kind = "unknown-operation"
 )
@@ -51,6 +52,7 @@ var kinds = []struct {
 }{
 	{KindRefused, http.StatusForbidden, ErrRefused},
 	{KindTooLarge, http.StatusRequestEntityTooLarge, ErrTooLarge},
+	{KindInDoubt, http.StatusGatewayTimeout, change.ErrInDoubt},
 	{KindUnavailable, http.StatusServiceUnavailable, ErrUnavailable},
 	{KindNoRoom, http.StatusInsufficientStorage, change.ErrNoRoom},
 	{KindUnknownOperation, http.StatusNotFound, ErrUnknownOperation},

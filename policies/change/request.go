@@ -28,6 +28,9 @@ var (
 	// ErrNoRoom: the disk under the store is full. Nothing was changed; bans are
 	// still taken.
 	ErrNoRoom = errors.New("no room on the disk of the administration point: nothing but bans is accepted")
+	// ErrInDoubt: the administration point keeps its policies on other machines,
+	// which ceased to answer in the middle of the change.
+	ErrInDoubt = errors.New("nobody knows whether the change was made: look before trying again")
 	// ErrNotAllowed: what must stay as it is, such as the PAP "default".
 	ErrNotAllowed = errors.New("is not allowed")
 )

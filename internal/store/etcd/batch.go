@@ -56,7 +56,7 @@ func (u *update) commitBatch(ctx context.Context) error {
 	}
 	work := &batch{s: u.s, id: staged.id, own: true, changes: u.changes}
 	if err := work.carryOut(ctx); err != nil {
-		return fmt.Errorf("%w: it is decided, and will be carried out when etcd answers: %w", store.ErrInDoubt, err)
+		return fmt.Errorf("%w: it is decided, and will be carried out when etcd answers: %s", store.ErrInDoubt, err.Error())
 	}
 	return nil
 }

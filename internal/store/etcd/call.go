@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -38,7 +39,7 @@ func (s *Store) insist(ctx context.Context, call func(context.Context) error) er
 			return explained(err)
 		case time.Now().Add(pause).After(deadline):
 			// As text: the deadline of a call is not the caller's.
-			err = fmt.Errorf("no member of etcd took the request within %s: %s", s.patience, err.Error())
+			err = fmt.Errorf("%w: no member of etcd took the request within %s: %s", store.ErrAway, s.patience, err.Error())
 			s.trouble.Store(&err)
 			return err
 		}

@@ -121,7 +121,8 @@ func (s *Store) resolve(ctx context.Context, l *lane, token []byte, cause error)
 	})
 	if err != nil {
 		l.lost = true
-		return fmt.Errorf("%w: %w; then: %w", store.ErrInDoubt, cause, err)
+		// As text: something may have been changed, which ErrAway denies.
+		return fmt.Errorf("%w: %w; then: %s", store.ErrInDoubt, cause, err.Error())
 	}
 	if got.Succeeded { // the fence stands before it for good
 		l.mod = got.Header.Revision

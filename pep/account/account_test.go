@@ -303,6 +303,31 @@ func TestCheckedAtUse(t *testing.T) {
 	require.ErrorIs(t, err, ErrForbidden, "another account than asked for")
 }
 
+// ⚿ An account that comes, or changes its number, after loading is nobody's while
+// somebody else has the number (DECISIONS 27).
+func TestNumbersAreCheckedAtUse(t *testing.T) {
+	s := newSetting(t, "\"/O=x/CN=ann\" ann\n\"/O=x/CN=bob\" bob\n\"/O=x/CN=eve\" late", "")
+	m, err := NewMapper(t.Context(), s.config)
+	require.NoError(t, err)
+	late := s.file.users["bob"]
+	late.Name = "late"
+	s.file.users["late"] = late
+	_, err = m.Map(t.Context(), caller(t, "/O=x/CN=eve"))
+	require.ErrorIs(t, err, errNotShared)
+	require.ErrorContains(t, err, "accounts bob and late have the same uid 10002")
+	_, err = m.Map(t.Context(), caller(t, "/O=x/CN=bob"))
+	require.NoError(t, err)
+	ann := s.file.users["ann"]
+	ann.UID = 10002
+	s.file.users["ann"] = ann
+	_, err = m.Map(t.Context(), caller(t, "/O=x/CN=ann"))
+	require.ErrorIs(t, err, errNotShared)
+	delete(s.file.users, "ann")
+	delete(s.file.users, "bob")
+	_, err = m.Map(t.Context(), caller(t, "/O=x/CN=eve"))
+	require.NoError(t, err, "nobody has the number any more")
+}
+
 // ⚿ Two people never share a uid unless the configuration says so (DECISIONS 27).
 func TestSharing(t *testing.T) {
 	for name, text := range map[string]string{

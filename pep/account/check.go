@@ -97,6 +97,21 @@ func (m *Mapper) checkUID(uids map[uint32]string, a *authz.Account) error {
 	return fmt.Errorf("accounts %s and %s have the same uid %d: %w", other, a.Name, a.UID, errNotShared)
 }
 
+// aloneWith is checkUID at use: accounts come, and change their numbers, after the
+// map files were read.
+func (m *Mapper) aloneWith(ctx context.Context, a *authz.Account) error {
+	uids := m.maps.Load().uids
+	refusal := m.checkUID(uids, a)
+	if refusal == nil {
+		return nil
+	}
+	other, err := m.directory.User(ctx, uids[a.UID])
+	if errors.Is(err, ErrUnknown) || err == nil && other.UID != a.UID {
+		return nil // it has the number no longer
+	}
+	return refusal
+}
+
 func (m *Mapper) warnUnusable(path string, e *Entry) {
 	if !e.usable() {
 		m.config.Log.Warn("a line of the account maps can match nobody", "file", path, "line", e.Line, "key", e.Key)

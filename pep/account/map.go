@@ -128,6 +128,9 @@ func (m *Mapper) static(ctx context.Context, n *naming) (authz.Account, error) {
 	if err != nil {
 		return authz.Account{}, err
 	}
+	if err := m.aloneWith(ctx, &a); err != nil {
+		return authz.Account{}, err
+	}
 	a.Source, a.Shared = n.source, n.many || m.shared(a.Name)
 	return a, nil
 }

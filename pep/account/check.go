@@ -128,12 +128,23 @@ func (m *Mapper) checkAccount(ctx context.Context, e *Entry, owners map[string]a
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return err
 	}
-	if m.shared(name) {
-		if err == nil {
-			uids[a.UID] = name
+	known := err == nil
+	if !m.shared(name) {
+		if err := m.checkAlone(e, name, owners); err != nil {
+			return err
 		}
-		return nil
+		if other, ok := uids[a.UID]; known && ok && other != name {
+			return fmt.Errorf("accounts %s and %s have the same uid %d: %w", other, name, a.UID, errNotShared)
+		}
 	}
+	if known {
+		uids[a.UID] = name
+	}
+	return nil
+}
+
+// checkAlone makes sure that an account that is not shared is one person's.
+func (m *Mapper) checkAlone(e *Entry, name string, owners map[string]authz.DN) error {
 	if e.IsFQAN() || slices.ContainsFunc(m.config.Tokens, func(t TokenRule) bool { return t.Account == name }) {
 		return m.checkShared(name)
 	}
@@ -141,13 +152,6 @@ func (m *Mapper) checkAccount(ctx context.Context, e *Entry, owners map[string]a
 		return m.checkShared(name)
 	}
 	owners[name] = e.name
-	if err != nil {
-		return nil
-	}
-	if err := m.checkUID(uids, &a); err != nil {
-		return err
-	}
-	uids[a.UID] = name
 	return nil
 }
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
@@ -30,7 +28,7 @@ account. Exit code 0: done; 1: it could not be; 2: what was asked for cannot be.
   gatehouse account explain --cert /tmp/x509up_u1000`,
 	}
 	cmd.AddCommand(newAccountList(), newAccountShow(), newAccountLease(), newAccountRelease(), newAccountReserve(), newAccountExplain(), newAccountHistory())
-	return holder(cmd)
+	return cmd
 }
 
 // control is how a management verb finds the service, and how it prints.
@@ -85,19 +83,6 @@ func whoseFlags(cmd *cobra.Command, w *whose) {
 	cmd.Flags().StringVar(&w.Issuer, "issuer", "", "name of its CA")
 	cmd.Flags().StringVar(&w.TokenIssuer, "token-issuer", "", "instead of a certificate: issuer of the holder's tokens")
 	cmd.Flags().StringVar(&w.Subject, "subject", "", "and their subject")
-}
-
-// sheet is a table for people.
-func sheet(out io.Writer, columns ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(out)
-	style := table.StyleLight
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	t.AppendHeader(columns)
-	t.SuppressTrailingSpaces()
-	return t
 }
 
 func moment(t time.Time) string {

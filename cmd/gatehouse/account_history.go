@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-authz/gatehouse/internal/sheet"
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
 )
 
@@ -38,16 +39,15 @@ three o'clock.`,
 				return unusable(errors.New("--at goes with an account and without --since and --until"))
 			}
 			if at != "" {
-				until = at
 				q.Set("most", "1")
 			}
-			for name, text := range map[string]string{"since": since, "until": until} {
-				t, err := parseMoment(text, time.Now())
+			for _, m := range []struct{ flag, key, text string }{{"since", "since", since}, {"until", "until", until}, {"at", "until", at}} {
+				t, err := parseMoment(m.text, time.Now())
 				if err != nil {
-					return unusable(fmt.Errorf("--%s: %w", name, err))
+					return unusable(fmt.Errorf("--%s: %w", m.flag, err))
 				}
-				if text != "" {
-					q.Set(name, t.Format(time.RFC3339Nano))
+				if m.text != "" {
+					q.Set(m.key, t.Format(time.RFC3339Nano))
 				}
 			}
 			var all []leases.Event
@@ -110,14 +110,18 @@ func printHolder(cmd *cobra.Command, account, at string, all []leases.Event) err
 }
 
 func printHistory(cmd *cobra.Command, all []leases.Event) {
-	t := sheet(cmd.OutOrStdout(), "TIME", "ACCOUNT", "WHAT", "HOLDER", "GROUPS", "BY", "WHY", "REVISION")
+	if len(all) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "The history has nothing about that.")
+		return
+	}
+	t := sheet.New(cmd.OutOrStdout(), "TIME", "ACCOUNT", "WHAT", "HOLDER", "GROUPS", "BY", "WHY", "REVISION")
 	for i := range all {
 		e := &all[i]
 		revision := ""
 		if e.Revision.Number > 0 {
 			revision = e.Revision.String()
 		}
-		t.AppendRow([]any{moment(e.Time), e.Account, e.Kind, plain(e.Identity.Name), plain(groupsOf(e.Key)), plain(e.By), plain(e.Why), revision})
+		t.Row(moment(e.Time), e.Account, string(e.Kind), plain(e.Identity.Name), plain(groupsOf(e.Key)), plain(e.By), plain(e.Why), revision)
 	}
 	t.Render()
 }

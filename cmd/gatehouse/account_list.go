@@ -6,10 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-authz/gatehouse/internal/sheet"
 	leases "github.com/gatehouse-authz/gatehouse/pep/account/pool"
 )
 
@@ -36,9 +37,9 @@ func newAccountList() *cobra.Command {
 			if err != nil || printed {
 				return err
 			}
-			t := sheet(cmd.OutOrStdout(), "ACCOUNT", "POOL", "STATE", "SINCE", "HOLDER", "GROUPS", "LAST USED")
+			t := sheet.New(cmd.OutOrStdout(), "ACCOUNT", "POOL", "STATE", "SINCE", "HOLDER", "GROUPS", "LAST USED")
 			for i := range all {
-				t.AppendRow(accountRow(&all[i]))
+				t.Row(accountRow(&all[i])...)
 			}
 			t.Render()
 			if len(all) == leases.DefaultPage || most > 0 && len(all) == most {
@@ -54,8 +55,8 @@ func newAccountList() *cobra.Command {
 	return c.flags(cmd)
 }
 
-func accountRow(a *leases.Account) table.Row {
-	row := table.Row{a.Name, a.Pool, a.State, moment(a.Since), "", "", ""}
+func accountRow(a *leases.Account) []string {
+	row := []string{a.Name, a.Pool, string(a.State), moment(a.Since), "", "", ""}
 	if a.Lease != nil {
 		row[4], row[5], row[6] = plain(a.Lease.Identity.Name), plain(groupsOf(a.Lease.Key)), moment(a.Lease.Used)
 	}
@@ -82,8 +83,16 @@ func newAccountShow() *cobra.Command {
 	return c.flags(cmd)
 }
 
+// since is empty for an account of which nothing is kept.
+func since(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " since " + moment(t)
+}
+
 func printAccount(out io.Writer, a *leases.Account) {
-	fmt.Fprintf(out, "%s of pool %s is %s since %s\n", a.Name, a.Pool, a.State, moment(a.Since))
+	fmt.Fprintf(out, "%s of pool %s is %s%s\n", a.Name, a.Pool, a.State, since(a.Since))
 	if !a.Until.IsZero() {
 		fmt.Fprintf(out, "  quarantine   until %s, and until nothing of its last holder is left\n", moment(a.Until))
 	}

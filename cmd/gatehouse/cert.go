@@ -28,8 +28,8 @@ func newCert() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",
 		Short: "Look at certificates, proxies and what VOMS says in them",
-		Args:  exactly(0),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  gatehouse cert inspect /tmp/x509up_u1000
+  gatehouse cert inspect --config /etc/gatehouse/gatehouse.yaml --token token`,
 	}
 	cmd.AddCommand(newInspect())
 	return cmd

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"time"
@@ -190,6 +192,9 @@ func defaults() Config {
 func loadConfig(path string) (Config, string, error) {
 	c := defaults()
 	digest, err := conf.File(path, &c)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, "", fmt.Errorf("%w: gatehouse init writes one; if it is elsewhere, name it with --config", err)
+	}
 	if err != nil {
 		return Config{}, "", err
 	}

@@ -11,11 +11,14 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-authz/gatehouse/container/launch/warden"
+	"github.com/gatehouse-authz/gatehouse/internal/command"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/policies/spl"
 )
 
 // The exit codes, the same for every verb.
@@ -79,27 +82,20 @@ Administer:   pap-admin --help`,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unusable(err) })
 	root.AddCommand(newServe(), newInit(), newCheck(), newDemo(), newPolicy(), newWhy(), newCert(), newAccount(), newMan())
-	return holder(root)
+	command.Style{Usage: unusable, Suggest: suggest, Exits: `Exit code 0: done; 1: it did not work; 2: what was asked for cannot be: arguments,
+configuration, input.`}.Apply(root)
+	return root
 }
 
-// holder lets a command that only holds others refuse what is none of them: with
-// exit code 2, so that a script that checks policies does not pass on a misprint.
-func holder(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.SuggestionsMinimumDistance = 2
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		hint := fmt.Sprintf("see %s --help", cmd.CommandPath())
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = fmt.Sprintf("did you mean %q?", near[0])
-		}
-		return unusable(fmt.Errorf("%s has no command %q: %s", cmd.CommandPath(), args[0], hint))
+// elsewhere are verbs that people look for here.
+var elsewhere = []string{"ban", "un-ban", "list-bans", "history", "person", "ping", "list-policies"}
+
+func suggest(word string, candidates []string) string {
+	if slices.Contains(elsewhere, word) {
+		return fmt.Sprintf("try pap-admin %s", word)
 	}
-	return cmd
+	return spl.Suggest(word, candidates)
 }
 
 // version is the module version, or the commit that the program was built of.

@@ -27,9 +27,12 @@ func newPolicy() *cobra.Command {
 and Rego (*.rego). Exit code 0 says that all is well, 1 that something was found
 (a rule that never applies, a layout that differs, a failing case), 2 that the
 input cannot be used, with file:line:column.`,
+		Example: `  gatehouse policy check site.spl
+  gatehouse policy test policies/
+  gatehouse policy eval --policy site.spl --request alice.json --explain`,
 	}
 	cmd.AddCommand(newPolicyEval(), newPolicyCheck(), newPolicyFmt(), newPolicyConvert(), newPolicyTest())
-	return holder(cmd)
+	return cmd
 }
 
 // policyFile is one policy file as read.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ Exit code 0, or 2 if anything was refused; then nothing is written.`,
 	flags.StringVar(&c.functions, "functions", "exact", "exact, own or nearest: what becomes of functions that XACML lacks")
 	flags.StringSliceVar(&c.drop, "drop", nil, "because, private: what may be lost")
 	flags.StringVar(&c.now, "as-of", "", "write the rules that hold at this time, without their time: 2026-11-22T12:00:00Z or now")
-	flags.StringVar(&c.dir, "dir", "", "write each file into this directory, under its name with .spl or .xml")
+	flags.StringVar(&c.dir, "dir", "", "write each file into this directory, made if it is not there, under its name with .spl or .xml")
 	return cmd
 }
 
@@ -124,6 +125,11 @@ func (c *conversion) run(names []string, out, errs io.Writer) error {
 			return err
 		}
 		return unusable(fmt.Errorf("%s cannot say this exactly; nothing was written", c.to))
+	}
+	if c.dir != "" {
+		if err := os.MkdirAll(c.dir, 0o755); err != nil {
+			return err
+		}
 	}
 	for i, f := range files {
 		if c.dir == "" {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -22,6 +24,12 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the roles that the configuration names",
+		Long: `Serve runs the roles that have a section in the configuration (pap, pdp,
+container, mapping, signer) until SIGTERM or SIGINT. It never makes a store by
+itself: one that vanished must not come back without its bans.
+
+Exit code 0: stopped when asked; 1: it could not start, or a part of it ended; 2:
+arguments, or a configuration that cannot be read.`,
 		Example: `  gatehouse serve --config /etc/gatehouse/gatehouse.yaml
   gatehouse serve --dev                 # all roles, a throw-away PKI, a lasting data directory`,
 		Args: exactly(0),
@@ -53,6 +61,9 @@ func serve(ctx context.Context, path string, create bool, errs io.Writer) error 
 
 func runSite(ctx context.Context, config Config, log *slog.Logger) error {
 	s, err := newSite(ctx, config, log)
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), "open store") {
+		return fmt.Errorf("%w; serve --create-store begins with an empty one, without a single ban", err)
+	}
 	if err != nil {
 		return err
 	}

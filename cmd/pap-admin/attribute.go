@@ -53,7 +53,7 @@ func (a *app) listAttributes() *cobra.Command {
 			for _, r := range rows {
 				t.row(r.Name, categoryName(r.Category), r.Type.Name(), matchName(r), r.ID)
 			}
-			t.render()
+			t.Render()
 			return nil
 		},
 	}

@@ -79,7 +79,7 @@ func (a *app) unban() *cobra.Command {
 		Aliases: []string{"uban", "unban"},
 		Short:   "Lift a ban",
 		Long: `Lift a ban, found by its names in any spelling, with the same resource and action,
-or by its id as list-bans shows it. Exit code 2 if there is no such ban.
+or by its id as list-bans -v shows it. Exit code 2 if there is no such ban.
 ` + namesHelp,
 		Example: `  pap-admin un-ban subject "CN=Name,O=Org,C=XX"
   pap-admin un-ban --id 3f2a9c0d11e24b57`,
@@ -123,6 +123,9 @@ func (a *app) bans(args []string, o *banOptions) ([]change.Ban, error) {
 	until, err := readUntil(o.until, time.Now())
 	if err != nil {
 		return nil, unusable(err)
+	}
+	if a.message == "" {
+		a.message = o.reason // for the history, too
 	}
 	for i := range bans {
 		b := &bans[i]
@@ -170,7 +173,7 @@ func (a *app) runUnban(cmd *cobra.Command, args, ids []string, o *banOptions) er
 		bans = append(bans, change.Ban{ID: id})
 	}
 	if len(bans) == 0 && o.file == "" {
-		return usage("which ban? give its names, or --id as list-bans shows it")
+		return usage("which ban? give its names, or --id as list-bans -v shows it")
 	}
 	result, err := a.batches(cmd, "lifting bans", bans, func(ctx context.Context, c *api.Client, r change.Request, some []change.Ban) (change.Result, error) {
 		return c.Unban(ctx, r, o.pap, some...)
@@ -244,6 +247,8 @@ func (a *app) listBans() *cobra.Command {
 		Use:     "list-bans",
 		Aliases: []string{"lb"},
 		Short:   "List who is banned: by whom, since when, why, until when",
+		Long: `List who is banned: by whom, since when, why, until when. Without a place they
+are banned everywhere. With -v also the ids of the bans, and the whole names of who banned.`,
 		Example: "  pap-admin list-bans\n  pap-admin list-bans --all -o json",
 		Args:    between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -280,9 +285,16 @@ func (a *app) runListBans(cmd *cobra.Command, alias string) error {
 	}
 	t := a.table("WHO", "WHERE", "SINCE", "BY", "UNTIL", "WHY", "TICKET", "PAP", "ID")
 	for _, b := range bans {
-		t.row(describe(b.Names), where(b), stamp(b.Time), b.Author, stamp(b.Until), b.Reason, b.Ticket, b.PAP, b.ID)
+		pap, id := "", ""
+		if alias == "" {
+			pap = b.PAP
+		}
+		if a.verbose {
+			id = b.ID
+		}
+		t.row(describe(b.Names), where(b), minute(b.Time), a.author(b.Author), minute(b.Until), b.Reason, b.Ticket, pap, id)
 	}
-	t.render()
+	t.Render()
 	return nil
 }
 
@@ -301,9 +313,6 @@ func where(b change.Ban) string {
 	}
 	if b.Action != "" {
 		parts = append(parts, "action "+b.Action)
-	}
-	if len(parts) == 0 {
-		parts = []string{"everywhere"}
 	}
 	if b.Alone {
 		parts = append(parts, "this name only")

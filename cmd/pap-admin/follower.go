@@ -50,7 +50,7 @@ func (a *app) listFollowers() *cobra.Command {
 				}
 				t.row(f.Name, f.Applied.String(), f.Settled.String(), seen, f.Identity)
 			}
-			t.render()
+			t.Render()
 			return nil
 		},
 	}

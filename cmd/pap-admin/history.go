@@ -16,7 +16,7 @@ func (a *app) history() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "history",
 		Short:   "Show who changed what, when and why; the newest first",
-		Long:    "Show who changed what, when and why; the newest first. With -v also each record\nthat was changed.",
+		Long:    "Show who changed what, when and why; the newest first. With -v also each record\nthat was changed, and whole names of authors.",
 		Example: "  pap-admin history --limit 10\n  pap-admin history --pap default -v",
 		Args:    between(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runHistory(cmd, q) },
@@ -49,9 +49,9 @@ func (a *app) runHistory(cmd *cobra.Command, q change.Query) error {
 				what += "\n" + describeEdit(edit)
 			}
 		}
-		t.row(strconv.FormatUint(e.Revision.Number, 10), stamp(e.Time), e.Author.Name, what, e.Message)
+		t.row(strconv.FormatUint(e.Revision.Number, 10), stamp(e.Time), a.author(e.Author.Name), what, e.Message)
 	}
-	t.render()
+	t.Render()
 	return nil
 }
 

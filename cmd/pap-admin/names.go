@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 	"github.com/gatehouse-authz/gatehouse/policies/profile"
+	"github.com/gatehouse-authz/gatehouse/policies/spl"
 )
 
 // identityNames are the names that a ban may use.
@@ -51,6 +52,9 @@ func checkNames(names []change.Name) error {
 	have := map[string]bool{}
 	for _, n := range names {
 		if !isIdentity(n.Attribute) {
+			if near := spl.Suggest(n.Attribute, identityNames()); near != "" {
+				return fmt.Errorf("%q is no name to ban by: %s", n.Attribute, near)
+			}
 			return fmt.Errorf("%q is no name to ban by: want one of %s", n.Attribute, strings.Join(identityNames(), ", "))
 		}
 		if strings.TrimSpace(n.Value) == "" {

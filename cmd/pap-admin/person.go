@@ -188,7 +188,7 @@ func (a *app) showPersons(persons []change.Person) error {
 	for _, p := range persons {
 		t.row(p.ID, describe(p.Links), p.Comment, p.Imported)
 	}
-	t.render()
+	t.Render()
 	return nil
 }
 

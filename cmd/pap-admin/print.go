@@ -10,11 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/gatehouse-authz/gatehouse/internal/sheet"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
 )
 
@@ -90,54 +89,50 @@ func (a *app) done(result change.Result, words string) error {
 	return &coded{exitPartial, fmt.Errorf("done at revision %d, but not yet in force at:\n%s", result.Revision.Number, strings.Join(names, "\n"))}
 }
 
-// sheet is a table for people.
-type sheet struct {
-	t table.Writer
-}
+// lines is a table for people.
+type lines struct{ *sheet.Sheet }
 
-func (a *app) table(columns ...string) sheet {
-	t := table.NewWriter()
-	t.SetOutputMirror(a.out)
-	style := table.StyleLight
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Format.Header = text.FormatDefault
-	t.SetStyle(style)
-	t.AppendHeader(row(columns))
-	return sheet{t}
+// table makes one that fits, or with -v one that leaves nothing out.
+func (a *app) table(columns ...string) lines {
+	s := sheet.New(a.out, columns...)
+	if a.verbose {
+		s.Wide()
+	}
+	return lines{s}
 }
 
 // row adds a line; a cell keeps its line ends and nothing else that steers.
-func (s sheet) row(cells ...string) {
+func (l lines) row(cells ...string) {
 	for i, c := range cells {
-		lines := strings.Split(c, "\n")
-		for j := range lines {
-			lines[j] = oneLine(lines[j])
+		parts := strings.Split(c, "\n")
+		for j := range parts {
+			parts[j] = oneLine(parts[j])
 		}
-		cells[i] = strings.Join(lines, "\n")
+		cells[i] = strings.Join(parts, "\n")
 	}
-	s.t.AppendRow(row(cells))
+	l.Row(cells...)
 }
 
-func row(cells []string) table.Row {
-	r := make(table.Row, len(cells))
-	for i, c := range cells {
-		r[i] = c
+// author is who changed something: of a distinguished name only what people call
+// each other by, unless -v wants all.
+func (a *app) author(name string) string {
+	cn := strings.LastIndex(name, "/CN=")
+	if cn > 0 && name[0] == '/' && !strings.Contains(name, `\`) && !a.verbose { // not out of the middle of a token's subject
+		return name[cn+len("/CN="):]
 	}
-	return r
+	return name
 }
 
-func (s sheet) render() {
-	s.t.SuppressEmptyColumns()
-	s.t.SuppressTrailingSpaces()
-	s.t.Render()
-}
-
+// stamp is a time in UTC, as in the audit trail and in what gatehouse prints.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.UTC().Format("2006-01-02 15:04:05")
 }
+
+// minute is shorter, where many columns stand side by side.
+func minute(t time.Time) string { return strings.TrimSuffix(stamp(t.Truncate(time.Minute)), ":00") }
 
 func counted(n int, one, many string) string {
 	if n == 1 {

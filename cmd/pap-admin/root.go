@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-authz/gatehouse/internal/command"
 	"github.com/gatehouse-authz/gatehouse/pap/api"
 	"github.com/gatehouse-authz/gatehouse/policies/change"
+	"github.com/gatehouse-authz/gatehouse/policies/spl"
 )
 
 // app is one run of the command: where it reads and writes, and what the
@@ -49,6 +51,11 @@ func argusSpelling(args []string) []string {
 	return ours
 }
 
+// exitCodes is what the help of each verb says about exit codes.
+const exitCodes = `Exit codes: 0 done; 1 done in part, or not yet in force everywhere; 2 nothing
+done: it is not there; 3 no usable credential or address; 4 wrong arguments; 5 the
+PAP refused or does not answer.`
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pap-admin",
@@ -62,9 +69,9 @@ by a token that was made for the PAP, with --token.
 Servers are checked against the CAs in X509_CERT_DIR, by default
 /etc/grid-security/certificates. Root can use the PAP's socket with --socket.
 
-Exit codes: 0 done; 1 done in part, or not yet in force everywhere; 2 nothing
-done; 3 no usable credential or address; 4 wrong arguments; 5 the PAP refused or
-does not answer.`,
+Times are UTC. Tables are for people: -o json has the same for programs.
+
+` + exitCodes,
 		Example: `  pap-admin ban subject "/C=XX/O=Org/CN=Name" --reason "stolen key" --wait
   pap-admin list-bans
   pap-admin un-ban subject "/C=XX/O=Org/CN=Name"
@@ -79,7 +86,6 @@ does not answer.`,
 			return nil
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return unusable(err) })
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.StringVar(&a.url, "url", "", "address of the PAP, https://host:8150; several are separated by commas")
@@ -102,6 +108,7 @@ does not answer.`,
 		a.ping(), a.listPAPs(), a.addPAP(), a.removePAP(), a.enablePAP(true), a.enablePAP(false), a.order(), a.setOrder(),
 		newMan(),
 	)
+	command.Style{Usage: unusable, Suggest: spl.Suggest, Exits: exitCodes}.Apply(root)
 	return root
 }
 
@@ -111,9 +118,9 @@ func (a *app) changes(cmd *cobra.Command) *cobra.Command {
 	f.StringVarP(&a.message, "message", "m", "", "why, for the history")
 	f.StringVar(&a.ifMatch, "if-match", "", "change nothing unless this revision holds, as 42 or 42@lineage")
 	f.BoolVar(&a.force, "force", false, "also if the change is large: it lifts every ban, or changes the answer for many people")
-	f.DurationVar(&a.wait, "wait", -1, "wait until every follower has the change in force, for at most so long")
+	f.DurationVar(&a.wait, "wait", -1, "wait until every follower has the change in force, for at most so long (--wait=30s)")
 	f.Lookup("wait").NoOptDefVal = api.DefaultWait.String()
-	f.Lookup("wait").DefValue = ""
+	f.Lookup("wait").DefValue = "0s" // for the help: none
 	return cmd
 }
 

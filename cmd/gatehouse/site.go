@@ -88,6 +88,7 @@ func newSite(ctx context.Context, c Config, log *slog.Logger) (s *site, err erro
 		}
 	}()
 	s.health = daemon.NewHealth("Gatehouse", version(), s.now)
+	s.health.Listed("Warning", "TokenIssuer")
 	s.group = daemon.Group{Log: log, Health: s.health, Notify: daemon.Systemd}
 	for _, build := range []func(context.Context) error{
 		s.openBasics, s.buildStatus, s.buildPAP, s.buildPDP, s.openPools, s.buildMapping, s.buildContainer, s.buildSigner, s.openControl,

@@ -26,6 +26,7 @@ type Health struct {
 	clock            func() time.Time
 	started          time.Time
 	registry         *prometheus.Registry
+	listed           []string
 
 	mu     sync.Mutex
 	ready  bool
@@ -74,6 +75,11 @@ func (h *Health) Facts(tell func() []Fact) {
 	defer h.mu.Unlock()
 	h.facts = append(h.facts, tell)
 }
+
+// Listed names facts of which there can be several, such as "Warning": in JSON
+// they are a list, "Warnings", that is there even if it is empty. It is called
+// before the status is served.
+func (h *Health) Listed(names ...string) { h.listed = names }
 
 // Troubles returns what the checks say, "name: cause" each; empty is well. A
 // process that is not ready has at least one.

@@ -223,8 +223,9 @@ func TestHealth(t *testing.T) {
 	h.Registry().MustRegister(counter)
 	var trouble error
 	h.Check("store", func() error { return trouble })
+	h.Listed("Warning", "TokenIssuer")
 	h.Facts(func() []daemon.Fact {
-		return []daemon.Fact{{"NumberOfPolicies", 7}, {"Odd", "a: b:  c\nStatus: OK\u2028"}}
+		return []daemon.Fact{{"NumberOfPolicies", 7}, {"Warning", "one"}, {"Warning", "two"}, {"Odd", "a: b:  c\nStatus: OK\u2028"}}
 	})
 	l := loopback(t)
 	serve(t, daemon.HTTP{Name: "health", Listener: l, Handler: h.Handler()})
@@ -252,6 +253,9 @@ func TestHealth(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(fetch(t, url+"/status", "application/json")), &status))
 	require.Equal(t, "ERROR", status["Status"])
 	require.Equal(t, []any{"store: store is closed"}, status["Troubles"])
+	require.Equal(t, []any{"one", "two"}, status["Warnings"], "several of one name are a list")
+	require.Equal(t, []any{}, status["TokenIssuers"], "also of none")
+	require.NotContains(t, status, "Warning")
 	require.EqualValues(t, 7, status["NumberOfPolicies"])
 }
 

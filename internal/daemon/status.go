@@ -61,13 +61,14 @@ func (h *Health) Handler() http.Handler {
 }
 
 // StatusHandler serves the status alone, wherever the caller puts it. What is
-// wrong stands in lines "Trouble: …", in JSON in the list "Troubles".
+// wrong stands in lines "Trouble: …", in JSON in the list "Troubles"; so do the
+// facts that Listed names.
 func (h *Health) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		troubles := h.Troubles()
 		facts := h.Status(troubles)
 		if strings.Contains(r.Header.Get("Accept"), "application/json") {
-			sayJSON(w, facts, troubles)
+			sayJSON(w, facts, h.listed, troubles)
 			return
 		}
 		for _, t := range troubles {
@@ -77,10 +78,21 @@ func (h *Health) StatusHandler() http.Handler {
 	})
 }
 
-func sayJSON(w http.ResponseWriter, facts []Fact, troubles []string) {
+func sayJSON(w http.ResponseWriter, facts []Fact, listed, troubles []string) {
+	lists := map[string][]any{}
+	for _, name := range listed {
+		lists[name] = []any{}
+	}
 	out := map[string]any{"Troubles": append([]string{}, troubles...)}
 	for _, f := range facts {
-		out[f.Name] = f.Value
+		if list, ok := lists[f.Name]; ok {
+			lists[f.Name] = append(list, f.Value)
+		} else {
+			out[f.Name] = f.Value
+		}
+	}
+	for name, list := range lists {
+		out[name+"s"] = list
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

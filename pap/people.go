@@ -43,10 +43,10 @@ func (s *Service) ChangePersons(ctx context.Context, r change.Request, put []cha
 func describePersons(put []change.Person, remove []string) string {
 	var parts []string
 	if len(put) > 0 || len(remove) == 0 {
-		parts = append(parts, fmt.Sprintf("put %d persons", len(put)))
+		parts = append(parts, "put "+counted(len(put), "person", "persons"))
 	}
 	if len(remove) > 0 {
-		parts = append(parts, fmt.Sprintf("remove %d persons", len(remove)))
+		parts = append(parts, "remove "+counted(len(remove), "person", "persons"))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -83,7 +83,7 @@ func (s *Service) Persons(ctx context.Context) ([]change.Person, error) {
 
 // PutRows adds or replaces attribute names of the site's own.
 func (s *Service) PutRows(ctx context.Context, r change.Request, rows ...change.Row) (change.Result, error) {
-	return s.change(ctx, r, fmt.Sprintf("put %d attributes", len(rows)), rows, func(d *draft) error {
+	return s.change(ctx, r, "put "+counted(len(rows), "attribute", "attributes"), rows, func(d *draft) error {
 		for _, row := range rows {
 			if row.Name == "" || row.ID == "" || row.Category == "" || !row.Type.Known() {
 				return fmt.Errorf("%w: attribute %q needs a name, an id, a category and a known type", change.ErrInvalid, row.Name)
@@ -101,7 +101,7 @@ func (s *Service) PutRows(ctx context.Context, r change.Request, rows ...change.
 // RemoveRows removes attribute names. It fails with ErrPolicy while a unit of an
 // enabled PAP uses one.
 func (s *Service) RemoveRows(ctx context.Context, r change.Request, names ...string) (change.Result, error) {
-	return s.change(ctx, r, fmt.Sprintf("remove %d attributes", len(names)), names, func(d *draft) error {
+	return s.change(ctx, r, "remove "+counted(len(names), "attribute", "attributes"), names, func(d *draft) error {
 		for _, name := range names {
 			if name == "" || len(name) > maxID || !d.remove(change.Edit{Row: &change.Row{Name: name}}) {
 				return fmt.Errorf("attribute %q %w", name, change.ErrNotFound)
@@ -117,4 +117,12 @@ func (s *Service) Rows(ctx context.Context) ([]change.Row, error) {
 	var rows []change.Row
 	err := s.read(ctx, func(r *records) error { rows = slices.Collect(r.Rows()); return nil })
 	return rows, err
+}
+
+// counted is a number of things, for the history.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -226,7 +226,7 @@ func (d *draft) move(u, pivot change.Unit, after bool) error {
 
 // Remove removes units with everything below them.
 func (s *Service) Remove(ctx context.Context, r change.Request, pap string, ids ...string) (change.Result, error) {
-	return s.change(ctx, r, fmt.Sprintf("remove %d policies from %s", len(ids), pap), []any{pap, ids}, func(d *draft) error {
+	return s.change(ctx, r, fmt.Sprintf("remove %s from %s", counted(len(ids), "policy", "policies"), pap), []any{pap, ids}, func(d *draft) error {
 		for _, id := range ids {
 			u, err := d.mustUnit(pap, id)
 			if err != nil {

@@ -166,6 +166,13 @@ accounts: {file: accounts, shared: [community]}
 		j, err := ann.submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
 		return err == nil && j["account"] == "community"
 	}, 10*time.Second, 50*time.Millisecond)
+	limited := r.bearer("", issuer.Token(issuer.Claims("ann", us, map[string]any{"scope": "compute.create compute.read"})))
+	j, err := limited.submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
+	require.NoError(t, err, "the scopes allow it, which the service cannot tell")
+	require.Equal(t, "community", j["account"])
+	reader := r.bearer("", issuer.Token(issuer.Claims("ann", us, map[string]any{"scope": "compute.read"})))
+	_, err = reader.submit(t.Context(), time.Minute, "add", "a=1", "b=2", "seconds=0")
+	require.Error(t, err, "the scopes do not allow it")
 	for _, path := range []string{r.world.path("mapping", "audit.jsonl"), service.log, string(r.world.config.Audit.File)} {
 		said, err := os.ReadFile(path)
 		require.NoError(t, err)

@@ -73,7 +73,7 @@ func (s *site) buildMapping(context.Context) error {
 	if err != nil {
 		return err
 	}
-	enrichers, err := s.enrichers()
+	enrichers, err := s.mappingEnrichers()
 	if err != nil {
 		return err
 	}

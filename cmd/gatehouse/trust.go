@@ -49,22 +49,28 @@ func (s *site) followProfiles() (err error) {
 
 // enrichers are those that stand before every decision about a caller.
 func (s *site) enrichers() ([]authz.Enricher, error) {
-	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current})
+	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current}, pip.Token{Links: s.linker()})
+}
+
+// mappingEnrichers are those of the mapping service, which does not learn what the
+// account is for: the enforcement point has looked at the scopes.
+func (s *site) mappingEnrichers() ([]authz.Enricher, error) {
+	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current}, pip.Token{Links: s.linker(), ScopesElsewhere: true})
 }
 
 // adminEnrichers are those that stand before every decision about an
 // administrator or a follower: vo-ca-ap is about users.
 func (s *site) adminEnrichers() ([]authz.Enricher, error) {
-	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current, AddOnly: true})
+	return s.enrichBy(pip.AuthnProfile{Current: s.profiles.Current, AddOnly: true}, pip.Token{Links: s.linker()})
 }
 
-func (s *site) enrichBy(profiles pip.AuthnProfile) ([]authz.Enricher, error) {
+func (s *site) enrichBy(profiles pip.AuthnProfile, tokens pip.Token) ([]authz.Enricher, error) {
 	strength, err := pip.NewStrength(s.config.Strength)
 	if err != nil {
 		return nil, err
 	}
 	return []authz.Enricher{
-		pip.KeyInfo{Verifier: s.verifier}, pip.X509{CAs: s.trust}, profiles, pip.Token{Links: s.linker()}, strength,
+		pip.KeyInfo{Verifier: s.verifier}, pip.X509{CAs: s.trust}, profiles, tokens, strength,
 	}, nil
 }
 

@@ -195,7 +195,19 @@ func (h *Handler) request(ctx context.Context, peer Peer, q *question) (*authz.R
 			return r, refused(err)
 		}
 	}
-	return r, nil
+	// An enricher may refuse what the verifier took: two credentials of two people,
+	// a CA that is not accepted for the virtual organization.
+	return r, standing(r.Credential)
+}
+
+func standing(c *authz.Credential) error {
+	if c == nil {
+		return nil
+	}
+	if err := c.Verdict(); err != nil {
+		return refused(fmt.Errorf("the credential is refused: %w", err))
+	}
+	return nil
 }
 
 // credential verifies what the caller showed to the peer.
@@ -211,10 +223,7 @@ func (h *Handler) credential(ctx context.Context, r *authz.Request, q *question)
 		return refused(errors.New("the credential is of a kind that is not taken here"))
 	}
 	r.Credential = c
-	if err := c.Verdict(); err != nil {
-		return refused(fmt.Errorf("the credential is refused: %w", err))
-	}
-	return nil
+	return standing(c)
 }
 
 func (h *Handler) account(ctx context.Context, r *authz.Request, login string) (a authz.Account, err error) {

@@ -230,6 +230,33 @@ func TestRefusedCredentials(t *testing.T) {
 	}
 }
 
+// strangers refuses every credential, as pip.Token does one of two people.
+type strangers struct{}
+
+func (strangers) Enrich(_ context.Context, r *authz.Request) error {
+	r.Credential = &authz.Credential{Subject: ann, Err: errors.New("not linked as one person")}
+	return nil
+}
+
+// ⚿ What an enricher of the service refuses gets no account either, not even a
+// shared one that the policies of the peer name.
+func TestCredentialsRefusedByEnrichers(t *testing.T) {
+	s := newSite()
+	h := NewHandler(Options{
+		Mapper: s, Peer: func(*http.Request) (Peer, error) { return Peer{Name: "pep1", Map: true}, nil }, Verify: verify, Enrichers: []authz.Enricher{named{}, strangers{}},
+		Verdict: func(error) bool { return false }, Recorder: s, Now: func() time.Time { return s.now },
+	})
+	c := s.client(t, h)
+	for name, r := range map[string]*authz.Request{"shown": shown(ann), "asserted": asserting(true)} {
+		_, err := c.Named(t.Context(), r, "guest")
+		require.ErrorIs(t, err, ErrRefused, name)
+		require.ErrorContains(t, err, "not linked as one person", name)
+		_, err = c.Map(t.Context(), r)
+		require.ErrorIs(t, err, ErrRefused, name)
+		require.Nil(t, s.asked, name)
+	}
+}
+
 func TestRefusalAndUnavailabilityAreToldApart(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*site)

@@ -25,6 +25,9 @@ type Linker interface {
 // scopes of the token limit it to other actions. Run it after [X509].
 type Token struct {
 	Links Linker // nil: nobody is linked to anybody
+	// ScopesElsewhere leaves it to whoever asks whether the scopes allow the
+	// action: where a request names none, as when an account is asked for.
+	ScopesElsewhere bool
 }
 
 var _ authz.Enricher = Token{}
@@ -51,7 +54,7 @@ func (t Token) Enrich(ctx context.Context, r *authz.Request) error {
 		return nil
 	}
 	err := t.onePerson(ctx, r, claims)
-	if err == nil {
+	if err == nil && !t.ScopesElsewhere {
 		err = within(r, claims)
 	}
 	if err != nil {

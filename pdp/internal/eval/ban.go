@@ -72,7 +72,7 @@ func (c *compilation) banKind(m *policies.Match) *banKind {
 	c.match(m, &first)
 	c.errs = c.errs[:errs] // whoever compiles the rule says so again
 	f, _ := lookupFunction(m.Function)
-	if first.reading < 0 || !f.reader.single {
+	if first.reading < 0 || first.test != nil || !f.reader.single {
 		return nil
 	}
 	return &banKind{owner: c.owner, attr: first.attr, reader: f.reader, reading: int(first.reading)}

@@ -81,19 +81,30 @@ func (c *compilation) text(s string) string {
 	return s
 }
 
+// needs notes keys of which a value must have one for a tested match to hold.
+func (m *match) needs(keys ...file) {
+	if len(keys) != 1 {
+		m.files = keys
+		return
+	}
+	m.reading, m.key.hash = int32(keys[0].reading), keys[0].hash
+}
+
 // needsGroup files the match of an FQAN pattern under the group it names; that
 // of a ban under its text as well.
 func needsGroup(c *compilation, m *match) {
 	text := trimmed(m.from.Value)
+	var keys []file
 	if p, err := newFQANPattern(text); err == nil {
 		by := c.reading(reading{slot: m.attr.slot, by: groupKey})
 		hash, wanted := authz.Hash(p.group), &c.compiler.names.lengths[by]
 		*wanted = wanted.with(hash)
-		m.files = append(m.files, file{by, hash})
+		keys = append(keys, file{by, hash})
 	}
 	if m.from.Function == profile.FunctionBanFQAN {
-		m.files = append(m.files, file{c.reading(reading{slot: m.attr.slot, by: textKey}), authz.Hash(text)})
+		keys = append(keys, file{c.reading(reading{slot: m.attr.slot, by: textKey}), authz.Hash(text)})
 	}
+	m.needs(keys...)
 }
 
 // mostPrefixes bounds the lengths of prefixes by which one slot is read.
@@ -119,7 +130,7 @@ func needsPrefix(c *compilation, m *match) {
 		}
 	}
 	if best > 0 {
-		m.files = []file{{c.reading(reading{slot: m.attr.slot, by: prefixKey, length: best}), authz.Hash(prefix[:best])}}
+		m.needs(file{c.reading(reading{slot: m.attr.slot, by: prefixKey, length: best}), authz.Hash(prefix[:best])})
 	}
 }
 

@@ -44,7 +44,6 @@ type frame struct {
 	epoch   uint32
 
 	named      []namedCell  // by attribute name
-	fetched    uint64       // of no meaning; see arrange
 	bags       [2][]bagCell // by slot
 	keys       [2][]keyCell // by reading
 	values     []authz.Value
@@ -121,9 +120,6 @@ func (f *frame) arrange(r *authz.Request) bool {
 				continue
 			}
 			*cell = namedCell{epoch: f.epoch, first: int32(i)}
-			if len(a.Values) > 0 { // all are fetched at once, instead of each when it is asked for
-				f.fetched ^= a.Values[0].Hash()
-			}
 		}
 	}
 	for i := range r.Content {

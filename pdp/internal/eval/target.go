@@ -26,16 +26,19 @@ type anyOf struct{ allOf []allOf }
 
 type allOf struct{ matches conjunction }
 
-// match is one comparison with a literal: by key, or by a test.
+// match is one comparison with a literal: by key, or by a test. What most
+// requests fail at comes first.
 type match struct {
 	attr     *attribute // designator or selector
-	reading  int32      // of a keyed match; -1 for a tested one
+	reading  int32      // of the key, -1 without one
 	required bool       // the attribute must be present
-	key      hashedKey  // of a keyed match
-	test     func(v authz.Value) (bool, error)
-	from     *policies.Match
-	// files, of a tested match, are the keys of which a value must have one for
-	// the match to hold; none if there are no such keys.
+	// key is that of a keyed match. Of a tested one it is a hash alone, which a
+	// value must have for the match to hold.
+	key  hashedKey
+	test func(v authz.Value) (bool, error) // nil for a keyed match
+	from *policies.Match
+	// files, of a tested match, stand for key where there is not one but
+	// several of which a value must have one; none if there are no such keys.
 	files []file
 }
 
@@ -109,14 +112,18 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 		switch m := &ms[i]; {
 		case m.required:
 			rest = true
-		case m.reading >= 0:
-			if !m.compare(f, v) {
+		case m.reading < 0:
+			if !f.hasAny(m.files, v) {
 				return noMatch, nil
 			}
-		case !f.hasAny(m.files, v):
-			return noMatch, nil
-		default:
 			rest = true
+		case m.test != nil:
+			if !f.hasKey(file{int(m.reading), m.key.hash}, v) {
+				return noMatch, nil
+			}
+			rest = true
+		case !m.compare(f, v):
+			return noMatch, nil
 		}
 	}
 	if !rest {
@@ -128,7 +135,7 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 	result, cause := matches, (*authz.Status)(nil)
 	for i := range ms {
-		if ms[i].reading >= 0 && !ms[i].required {
+		if ms[i].test == nil && !ms[i].required {
 			continue
 		}
 		m, status := ms[i].eval(f, v)
@@ -148,12 +155,12 @@ func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 	var bag []authz.Value
 	var status *authz.Status
-	if m.required || m.reading < 0 {
+	if m.required || m.test != nil {
 		if bag, status = m.attr.bag(f, v, false); status != nil {
 			return indeterminate, status
 		}
 	}
-	if m.reading >= 0 {
+	if m.test == nil {
 		if m.compare(f, v) {
 			return matches, nil
 		}

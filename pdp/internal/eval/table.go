@@ -3,8 +3,8 @@ package eval
 import "slices"
 
 // table is a persistent hash table from hashed keys to the children that have
-// them in their targets. An edit copies the page it changes and the directory;
-// whoever reads the table before it is not disturbed.
+// them in their targets. An edit copies the page it changes and its part of the
+// directory; whoever reads the table before it is not disturbed.
 //
 // It is laid out for memory that is far: the directory is small enough to be
 // near, and in a page the hashes lie side by side, so that a key which nobody
@@ -15,9 +15,18 @@ import "slices"
 type table struct {
 	edit  *transaction // who may still change it in place
 	few   []entry      // all of it, while that is not much
-	pages []*page      // by the first bits of a hash; neighbours may be the same
+	parts []*part      // the directory: pages by the first bits of a hash
 	depth uint         // how many bits
 }
+
+// part is as much of the directory as an edit copies. Neighbours may be the same
+// page; while the directory has fewer bits than a part, the rest is nil.
+type part struct {
+	edit  *transaction
+	pages [1 << partBits]*page
+}
+
+const partBits = 6
 
 // entry is what stands under one mixed hash: a child, or a *bunch.
 type entry struct {
@@ -53,7 +62,7 @@ func mix(reading int, hash uint64) uint64 {
 // find returns what stands under a key: nil, a child or a *bunch.
 func (t *table) find(reading int, hash uint64) any {
 	hash = mix(reading, hash)
-	if t.pages == nil {
+	if t.parts == nil {
 		for i := range t.few {
 			if t.few[i].hash == hash {
 				return t.few[i].what
@@ -61,12 +70,15 @@ func (t *table) find(reading int, hash uint64) any {
 		}
 		return nil
 	}
-	p := t.pages[hash>>(64-t.depth)]
+	p := t.at(hash >> (64 - t.depth))
 	if i, found := p.slot(hash); found {
 		return p.what[i]
 	}
 	return nil
 }
+
+// at returns the page under the first bits of a hash.
+func (t *table) at(bits uint64) *page { return t.parts[bits>>partBits].pages[bits%(1<<partBits)] }
 
 // slot returns where a hash is or belongs. A page is never full.
 func (p *page) slot(hash uint64) (i uint, found bool) {
@@ -89,7 +101,7 @@ func (t table) add(tx *transaction, reading int, hash uint64, c child) table {
 	t.own(tx)
 	f := file{reading, hash}
 	hash = mix(reading, hash)
-	if t.pages == nil {
+	if t.parts == nil {
 		if i := t.indexOf(hash); i >= 0 {
 			t.few[i].what = together(tx, t.few[i].what, f, c)
 			return t
@@ -118,7 +130,7 @@ func (t table) add(tx *transaction, reading int, hash uint64, c child) table {
 func (t table) remove(tx *transaction, reading int, hash uint64, c child) table {
 	t.own(tx)
 	hash = mix(reading, hash)
-	if t.pages == nil {
+	if t.parts == nil {
 		if i := t.indexOf(hash); i >= 0 {
 			if t.few[i].what = without(tx, t.few[i].what, c); t.few[i].what == nil {
 				t.few = slices.Delete(t.few, i, i+1)
@@ -138,7 +150,7 @@ func (t table) remove(tx *transaction, reading int, hash uint64, c child) table 
 // own makes a table that the transaction may change.
 func (t *table) own(tx *transaction) {
 	if t.edit != tx {
-		t.edit, t.few, t.pages = tx, slices.Clone(t.few), slices.Clone(t.pages)
+		t.edit, t.few, t.parts = tx, slices.Clone(t.few), slices.Clone(t.parts)
 	}
 }
 
@@ -152,12 +164,12 @@ func (t *table) turn(tx *transaction) {
 	for _, e := range t.few {
 		p.put(e.hash, e.what)
 	}
-	t.few, t.pages = nil, []*page{p}
+	t.few, t.parts = nil, []*part{{edit: tx, pages: [1 << partBits]*page{p}}}
 }
 
 // page returns the page of a hash, which the transaction may then change.
 func (t *table) page(tx *transaction, hash uint64) *page {
-	p := t.pages[hash>>(64-t.depth)]
+	p := t.at(hash >> (64 - t.depth))
 	if p.edit != tx {
 		own := *p
 		own.edit = tx
@@ -170,10 +182,16 @@ func (t *table) page(tx *transaction, hash uint64) *page {
 // set enters a page in the directory wherever the bits of a hash that it shares
 // lead.
 func (t *table) set(p *page, hash uint64) {
-	n := 1 << (t.depth - uint(p.depth))
-	first := int(hash>>(64-t.depth)) &^ (n - 1)
-	for i := range n {
-		t.pages[first+i] = p
+	n := uint64(1) << (t.depth - uint(p.depth))
+	first := hash >> (64 - t.depth) &^ (n - 1)
+	for bits := first; bits < first+n; bits++ {
+		d := &t.parts[bits>>partBits]
+		if (*d).edit != p.edit {
+			own := **d
+			own.edit = p.edit
+			*d = &own
+		}
+		(*d).pages[bits%(1<<partBits)] = p
 	}
 }
 
@@ -182,11 +200,7 @@ func (t *table) set(p *page, hash uint64) {
 func (t *table) split(p *page) {
 	hash := p.hashes[slices.IndexFunc(p.hashes[:], func(h uint64) bool { return h != 0 })]
 	if uint(p.depth) == t.depth {
-		double := make([]*page, 2*len(t.pages))
-		for i := range double {
-			double[i] = t.pages[i/2]
-		}
-		t.pages, t.depth = double, t.depth+1
+		t.double(p.edit)
 	}
 	bit := uint64(1) << (63 - p.depth)
 	halves := [2]*page{{edit: p.edit, depth: p.depth + 1}, {edit: p.edit, depth: p.depth + 1}}
@@ -197,6 +211,19 @@ func (t *table) split(p *page) {
 	}
 	t.set(halves[0], hash&^bit)
 	t.set(halves[1], hash|bit)
+}
+
+// double tells the ways of the directory apart by one more bit.
+func (t *table) double(tx *transaction) {
+	bits := uint64(1) << (t.depth + 1)
+	parts := make([]*part, (bits-1)>>partBits+1)
+	for i := range parts {
+		parts[i] = &part{edit: tx}
+	}
+	for i := range bits {
+		parts[i>>partBits].pages[i%(1<<partBits)] = t.at(i / 2)
+	}
+	t.parts, t.depth = parts, t.depth+1
 }
 
 // put enters what the page has not.

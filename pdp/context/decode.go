@@ -216,6 +216,9 @@ func (d *decoder) three(start *xml.Token) (*Request, error) {
 			g, err = d.attributes(&child)
 			r.groups = append(r.groups, g)
 		case "MultiRequests":
+			if references != nil {
+				return nil, d.r.Errorf(child.Offset, "a second MultiRequests")
+			}
 			references, err = d.multiRequests()
 		default:
 			err = d.r.Unexpected(child)

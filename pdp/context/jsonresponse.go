@@ -225,6 +225,9 @@ func (d *jsonDecoder) assignments() (all []authz.Assignment, err error) {
 		return nil, &Error{place.position(), "an AttributeAssignment needs AttributeId and Value"}
 	}
 	values, err := d.values(raw, t)
+	if err == nil && len(values) == 0 { // it would be lost
+		err = &Error{place.position(), "an AttributeAssignment has no Value"}
+	}
 	for _, v := range values {
 		one := a
 		one.Value = v

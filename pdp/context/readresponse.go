@@ -52,15 +52,19 @@ func DecodeResponse(r *xml.Reader, start xml.Token) (Response, error) {
 
 func (d *decoder) result(start *xml.Token) (Result, error) {
 	result := Result{Resource: strings.Clone(start.Value("ResourceId"))}
-	decided := false
+	var seen []string
 	err := d.children(func(child *xml.Token) (known bool, err error) {
 		known = true
+		// ⚿ The last of two must not take the place of the first: obligations
+		// would be lost.
+		if name := child.Name.Local; name != "Attributes" {
+			if slices.Contains(seen, name) {
+				return true, d.r.Errorf(child.Offset, "a second %s", name)
+			}
+			seen = append(seen, name)
+		}
 		switch child.Name.Local {
 		case "Decision":
-			if decided {
-				return true, d.r.Errorf(child.Offset, "a second Decision")
-			}
-			decided = true
 			result.Decision, err = d.decision(child)
 		case "Status":
 			result.Status, err = d.status()
@@ -79,7 +83,7 @@ func (d *decoder) result(start *xml.Token) (Result, error) {
 		}
 		return known, err
 	})
-	if err == nil && !decided {
+	if err == nil && !slices.Contains(seen, "Decision") {
 		err = d.r.Errorf(start.Offset, "a Result has no Decision")
 	}
 	return result, err

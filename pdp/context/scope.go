@@ -40,8 +40,11 @@ func (r *Request) scoped(g group, i int) ([]group, error) {
 		return nil, &Error{g.place.position(), "a scope must have one value"}
 	}
 	scope := g.attrs[i].Values[0].Text()
-	at := slices.IndexFunc(g.attrs, func(a authz.Attribute) bool { return a.ID == profile.ResourceID })
-	if at < 0 || len(g.attrs[at].Values) != 1 {
+	isID := func(a authz.Attribute) bool { return a.ID == profile.ResourceID }
+	at := slices.IndexFunc(g.attrs, isID)
+	// ⚿ A second one would be a resource of every question: who may have that
+	// would be told that they may have the others.
+	if at < 0 || len(g.attrs[at].Values) != 1 || slices.ContainsFunc(g.attrs[at+1:], isID) {
 		return nil, &Error{g.place.position(), "a scope needs a resource-id with one value"}
 	}
 	resources, err := r.within(g, g.attrs[at].Values[0], scope)

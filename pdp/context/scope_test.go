@@ -161,7 +161,8 @@ func TestScopesThatCannotBe(t *testing.T) {
 		three(category(authz.Resource, attribute(profile.ResourceID, "a")+attribute(scopeID, "EntireHierarchy"))):  "no tree of resources is known here",
 		three(category(authz.Resource, attribute(profile.ResourceID, "a")+attribute(scopeID, "Immediate")+
 			attribute("urn:oasis:names:tc:xacml:1.0:resource:scope", "Children"))): "not both or several",
-		strings.Replace(aboutNodes("Descendants", "/*"), `XPathCategory="`+string(authz.Resource), `XPathCategory="`+string(authz.Action), 1): "another category",
+		three(category(authz.Resource, attribute(profile.ResourceID, "a")+attribute(profile.ResourceID, "mine")+attribute(scopeID, "Immediate"))): "a resource-id with one value",
+		strings.Replace(aboutNodes("Descendants", "/*"), `XPathCategory="`+string(authz.Resource), `XPathCategory="`+string(authz.Action), 1):     "another category",
 	} {
 		_, err := read(t, document).Questions()
 		require.ErrorContains(t, err, want, document)

@@ -3,6 +3,7 @@ package context_test
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,13 +44,14 @@ func TestTrap49Refused(t *testing.T) {
 		three(category(authz.Subject, strings.Replace(attribute("a", "x"), string(authz.String), string(authz.Integer), 1))): "not a integer",
 		three(category(authz.Subject, `<Attribute AttributeId="a" IncludeInResult="false"/>`)):                               "has no value",
 		three(category(authz.Subject, attribute("a", "<b/>"))):                                                               "unexpected element",
-		three(good + "<Typo/>"):                              "unexpected element",
-		three("stray" + good):                                "unexpected text",
-		`<Request xmlns="urn:x"/>`:                           "wanted",
-		`<Response xmlns="` + context.ThreeNamespace + `"/>`: "wanted",
-		two("<Resource/><Action/>"):                          "no Subject",
-		two("<Subject/><Resource/>"):                         "no Action",
-		two("<Subject/><Resource/><Action/><Action/>"):       "second Action",
+		three(good + "<Typo/>"): "unexpected element",
+		three("stray" + good):   "unexpected text",
+		three(`<Attributes xml:id="x" Category="c"/>` + strings.Repeat(`<MultiRequests><RequestReference><AttributesReference ReferenceId="x"/></RequestReference></MultiRequests>`, 2)): "second MultiRequests",
+		`<Request xmlns="urn:x"/>`:                                                          "wanted",
+		`<Response xmlns="` + context.ThreeNamespace + `"/>`:                                "wanted",
+		two("<Resource/><Action/>"):                                                         "no Subject",
+		two("<Subject/><Resource/>"):                                                        "no Action",
+		two("<Subject/><Resource/><Action/><Action/>"):                                      "second Action",
 		two(`<Subject/><Resource><ResourceContent/><ResourceContent/></Resource><Action/>`): "second ResourceContent",
 		two(`<Subject IncludeInResult="true"/><Resource/><Action/>`):                        `no attribute "IncludeInResult"`,
 		"":     "r:1:1",
@@ -151,6 +153,18 @@ func TestResponsesRefused(t *testing.T) {
 		`{"Response": [{"Decision": "Deny", "Decision": "Permit"}]}`:                                                          "stands twice",
 		`{"Response": [{"Decision": "Permit", "More": 1}]}`:                                                                   "no member",
 		`{"Response": [{"Decision": "Permit", "Obligations": [{"Id": "o", "AttributeAssignment": [{"AttributeId": "a"}]}]}]}`: "needs AttributeId and Value",
+	} {
+		_, err := context.ReadResponse("r", []byte(document))
+		require.ErrorContains(t, err, want, document)
+	}
+	// ⚿ No obligation is lost because a document says it in a way that it may not.
+	permit := `<Response xmlns="` + context.ThreeNamespace + `"><Result><Decision>Permit</Decision>%s</Result></Response>`
+	duty := `<Obligations><Obligation ObligationId="limit"/></Obligations>`
+	for document, want := range map[string]string{
+		fmt.Sprintf(permit, duty+`<Obligations/>`): "second Obligations",
+		fmt.Sprintf(permit, duty+duty):             "second Obligations",
+		fmt.Sprintf(permit, `<Status><StatusCode Value="x"/></Status><Status><StatusCode Value="`+authz.StatusOK+`"/></Status>`):           "second Status",
+		`{"Response": [{"Decision": "Permit", "Obligations": [{"Id": "o", "AttributeAssignment": [{"AttributeId": "a", "Value": []}]}]}]}`: "no Value",
 	} {
 		_, err := context.ReadResponse("r", []byte(document))
 		require.ErrorContains(t, err, want, document)

@@ -17,6 +17,11 @@ import (
 // seenEvery is how old a follower's Seen gets before it is worth a write.
 const seenEvery = time.Minute
 
+// maxNames bounds the names of one identity: ⚿ registering is urgent, and whoever may
+// follow must not use up the room that is kept for bans, nor make --wait wait for a
+// crowd of its inventions.
+const maxNames = 16
+
 // Report registers a follower under its Name, or says how far it has come. A
 // name belongs to the Identity that first used it, until it is forgotten. Seen
 // is set from the clock.
@@ -39,6 +44,9 @@ func (s *Service) Report(ctx context.Context, f change.Follower) error {
 		case known && f.Seen.Sub(before.Seen) < seenEvery && same(before, f):
 			return nil
 		}
+		if !known && namesOf(tx, f.Identity) >= maxNames {
+			return fmt.Errorf("follower %q %w: %s has %d names already; forget those that are no more", f.Name, change.ErrNotAllowed, f.Identity, maxNames)
+		}
 		tx.Put(spaceFollowers, f.Name, encode(f))
 		return nil
 	})
@@ -59,6 +67,17 @@ func ahead(tx store.ReadTx, r authz.Revision) bool {
 func same(a, b change.Follower) bool {
 	a.Seen = b.Seen
 	return a == b
+}
+
+// namesOf counts the followers that an identity has registered.
+func namesOf(tx store.ReadTx, identity string) (n int) {
+	for _, value := range tx.Scan(spaceFollowers, "", "") {
+		var f change.Follower
+		if json.Unmarshal(value, &f) == nil && f.Identity == identity {
+			n++
+		}
+	}
+	return n
 }
 
 func follower(tx store.ReadTx, name string) (change.Follower, bool, error) {

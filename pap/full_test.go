@@ -49,4 +49,26 @@ func TestBansGoOnWhenTheDiskIsFull(t *testing.T) {
 	ok(t)(s.Unban(bg, by("Alice"), "default", dn("/CN=new")))
 }
 
+// ⚿ Who may follow registers a few names, and cannot fill the reserve with more.
+func TestFollowersDoNotUseUpTheReserve(t *testing.T) {
+	s := newSite(t)
+	report := func(name, identity string) error {
+		return s.Report(bg, change.Follower{Name: name, Identity: identity})
+	}
+	made := 0
+	for i := range 100 {
+		if err := report(fmt.Sprint("name ", i), "/CN=greedy"); err != nil {
+			require.ErrorIs(t, err, change.ErrNotAllowed)
+			require.ErrorContains(t, err, "forget those")
+			continue
+		}
+		made++
+	}
+	require.Equal(t, 16, made)
+	require.NoError(t, report("name 3", "/CN=greedy"), "what is there goes on")
+	require.NoError(t, report("ce", "/CN=ce"), "and so does everybody else")
+	require.NoError(t, s.Forget(bg, "name 3"))
+	require.NoError(t, report("new", "/CN=greedy"))
+}
+
 func second(_ change.Result, err error) error { return err }

@@ -55,8 +55,9 @@ func (s *Sheet) Render() {
 	t.Render()
 }
 
-// widths are those of the columns: as wide as what is in them, or where that is
-// too much the widest are narrowed first, none below its longest word.
+// widths are those of the columns: as wide as what is in them. Where that is too
+// much they begin at their longest words, and the column with the most lines is
+// widened until nothing more fits.
 func (s *Sheet) widths() []int {
 	widths, least := make([]int, len(s.columns)), make([]int, len(s.columns))
 	for i, heading := range s.columns {
@@ -72,19 +73,50 @@ func (s *Sheet) widths() []int {
 			widths[i], least[i] = max(widths[i], len(heading)), max(least[i], len(heading))
 		}
 	}
-	for !s.wide && total(widths) > Width {
-		widest := -1
+	if s.wide || total(widths) <= Width {
+		return widths
+	}
+	s.widen(least, widths)
+	return least
+}
+
+// sample is how many rows are laid out to find the widths.
+const sample = 200
+
+// widen gives the columns what is left of the width, none more than most.
+func (s *Sheet) widen(widths, most []int) {
+	lines := make([]int, len(widths))
+	for i := range widths {
+		lines[i] = s.lines(i, widths[i])
+	}
+	for {
+		tallest := -1
 		for i := range widths {
-			if widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
+			if lines[i] > 1 && (tallest < 0 || lines[i] > lines[tallest]) {
+				tallest = i
 			}
 		}
-		if widest < 0 {
-			break
+		if tallest < 0 {
+			return
 		}
-		widths[widest]--
+		room := min(most[tallest], widths[tallest]+Width-total(widths))
+		before := lines[tallest]
+		lines[tallest] = 0 // nothing more to be had, unless a wider one helps
+		for w := widths[tallest] + 1; w <= room; w++ {
+			if n := s.lines(tallest, w); n < before {
+				widths[tallest], lines[tallest] = w, n
+				break
+			}
+		}
 	}
-	return widths
+}
+
+// lines is how many the tallest cell of a column takes at a width.
+func (s *Sheet) lines(column, width int) (most int) {
+	for _, r := range s.rows[:min(len(s.rows), sample)] {
+		most = max(most, 1+strings.Count(wrap(r[column], width), "\n"))
+	}
+	return most
 }
 
 func total(widths []int) (sum int) {

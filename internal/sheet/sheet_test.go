@@ -32,7 +32,7 @@ func TestWideTableIsBrokenWhereAReaderCanFollow(t *testing.T) {
 	said := render([]string{"WHO", "BY", "ID"}, []string{"subject=" + dn, dn, id})
 	require.Contains(t, said, id)
 	require.Contains(t, said, "\n")
-	require.Equal(t, " subject=/DC=org/DC=grid      /DC=org/DC=grid/OU=people    ban-d5e153f2fba3e90d0c89252f76fa4a09", strings.Split(said, "\n")[1], said)
+	require.Equal(t, " subject=/DC=org/DC=grid      /DC=org/DC=grid/OU=people  ban-d5e153f2fba3e90d0c89252f76fa4a09", strings.Split(said, "\n")[1], said)
 }
 
 func TestWide(t *testing.T) {

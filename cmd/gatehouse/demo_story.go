@@ -147,11 +147,11 @@ func (t *story) ban(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	t.say(r.decision, "ban as %s: revision %d; submission on the same open connection (%t): refused %.1f ms after the ban was sent",
-		ban.Names[0].Value, result.Revision.Number, t.ann.reused, float64(took)/float64(time.Millisecond))
 	if !t.ann.reused {
 		return errors.New("the connection was not the same")
 	}
+	t.say(r.decision, "ban as %s: revision %d\n   submission on the same open connection: refused %.1f ms after the ban was sent",
+		ban.Names[0].Value, result.Revision.Number, float64(took)/float64(time.Millisecond))
 	if took > 100*time.Millisecond {
 		t.say("", "(more than the 100 ms that we want; a loaded machine?)")
 	}

@@ -29,7 +29,8 @@ or name=value pairs, of one kind several:
 
 Also person=ID, as export writes it. Blank lines and lines beginning with "#" are
 passed. Who was taken from a file of this name before is changed to what the file
-says now; with --prune, whoever is in it no more goes.`,
+says now; with --prune, whoever is in it no more goes. If that is everybody, or most
+of many, it takes --force: the list may have broken off.`,
 		Example: `  pap-admin person import people.txt --dry-run
   pap-admin person import people.txt --prune -m "list of November"
   fetch-people | pap-admin person import - --name vo-registry`,
@@ -52,6 +53,11 @@ says now; with --prune, whoever is in it no more goes.`,
 				if err := joinFaults(args[0], faults); err != nil {
 					return personsChange{}, err
 				}
+				if !dry && !a.force {
+					if err := pruned(known, name, len(file), len(remove)); err != nil {
+						return personsChange{}, err
+					}
+				}
 				return a.planned(known, put, remove, dry)
 			})
 		},
@@ -60,6 +66,29 @@ says now; with --prune, whoever is in it no more goes.`,
 	cmd.Flags().BoolVar(&prune, "prune", false, "remove who came from this file before and is in it no more")
 	cmd.Flags().StringVar(&name, "name", "", "name of the file in what is kept (default its own)")
 	return a.changes(cmd)
+}
+
+// fewPruned are never many.
+const fewPruned = 4
+
+// pruned refuses to remove everybody for a file that names nobody, or most of many:
+// ⚿ a list that broke off must not take the links away that bans follow.
+func pruned(known []change.Person, name string, filed, removed int) error {
+	before := 0
+	for _, p := range known {
+		if p.Imported == name {
+			before++
+		}
+	}
+	switch {
+	case removed == 0:
+		return nil
+	case filed == 0:
+		return fmt.Errorf("%w: the file names nobody, and all %d persons from %s would go, with the links that bans follow", change.ErrLarge, removed, name)
+	case removed > fewPruned && 2*removed > before:
+		return fmt.Errorf("%w: %d of the %d persons from %s are not in the file and would go, with the links that bans follow", change.ErrLarge, removed, before, name)
+	}
+	return nil
 }
 
 // plan is what an import would do, as JSON.

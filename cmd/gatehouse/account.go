@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -68,13 +69,24 @@ func (c *control) ask(ctx context.Context, method, path string, order, into any,
 		return false, err
 	}
 	if c.format == "json" {
-		_, err := out.Write(answer)
-		return true, err
+		return true, writeIndented(out, answer)
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return false, fmt.Errorf("answer of the service: %w", err)
 	}
 	return false, nil
+}
+
+// writeIndented writes what a service answered in JSON so that people can read
+// it too.
+func writeIndented(out io.Writer, answer []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(answer), "", "  "); err != nil {
+		return fmt.Errorf("answer of the service: %w", err)
+	}
+	b.WriteByte('\n')
+	_, err := b.WriteTo(out)
+	return err
 }
 
 // whoseFlags let a verb name an identity.

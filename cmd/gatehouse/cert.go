@@ -39,6 +39,7 @@ func newCert() *cobra.Command {
 type inspection struct {
 	config   string
 	token    string // file of a token, looked at in place of a chain
+	format   string // text or json
 	trust    TrustConfig
 	hosts    []string
 	strength []pip.StrengthRule
@@ -67,6 +68,7 @@ service also asks the policies: see "gatehouse policy test".
 Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 		Example: `  gatehouse cert inspect /tmp/x509up_u1000
   gatehouse cert inspect --trust-dir certificates --voms-dir vomsdir proxy.pem
+  gatehouse cert inspect -o json /tmp/x509up_u1000
   gatehouse cert inspect --config /etc/gatehouse/gatehouse.yaml --token token`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if i.token != "" {
@@ -75,8 +77,11 @@ Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 			return exactly(1)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if i.format != "text" && i.format != "json" {
+				return unusable(fmt.Errorf("--output %q: want text or json", i.format))
+			}
 			if i.token != "" {
-				return inspectToken(cmd.Context(), i.config, i.token, cmd.InOrStdin(), cmd.OutOrStdout())
+				return inspectToken(cmd.Context(), &i, cmd.InOrStdin(), cmd.OutOrStdout())
 			}
 			if err := i.load(); err != nil {
 				return unusable(err)
@@ -101,6 +106,7 @@ Exit code 0: accepted; 1: refused; 2: the file or a directory cannot be used.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&i.config, "config", "", "configuration of a service, to judge as it does")
+	f.StringVarP(&i.format, "output", "o", "text", "text or json")
 	f.StringVar(&i.token, "token", "", "look at the bearer token in this file instead; needs --config")
 	f.StringVar(&trustDir, "trust-dir", "/etc/grid-security/certificates", "IGTF trust directory")
 	f.StringVar(&vomsDir, "voms-dir", vomsDirectory, "VOMS directory, <vo>/<host>.lsc")
@@ -203,9 +209,17 @@ func (i *inspection) run(ctx context.Context, certs []*x509.Certificate, out io.
 		return unusable(err)
 	}
 	refusal := r.Credential.Verdict()
-	report{
+	report := report{
 		out: out, now: now, crl: i.trust.CRL, anchors: verifier.Trust().Current(), profiles: profiles.Current(), needs: needs,
-	}.print(chain, r, refusal)
+	}
+	if i.format == "json" {
+		err = report.json(chain, r)
+	} else {
+		report.print(chain, r, refusal)
+	}
+	if err != nil {
+		return err
+	}
 	if refusal != nil {
 		return errChainRefused
 	}

@@ -92,7 +92,7 @@ func demo(ctx context.Context, out io.Writer, keep bool) (err error) {
 	if err := t.play(limited); err != nil || !keep {
 		return err
 	}
-	fmt.Fprintf(out, "\nEverything goes on until you press Ctrl-C. In another terminal:\n%s", w.hints(t.pap, t.base))
+	fmt.Fprintf(out, "\nEverything goes on until you press Ctrl-C. In another terminal:\n%s%s", w.hints(t.pap, t.base), w.questions())
 	select {
 	case <-ctx.Done():
 	case err = <-ended:

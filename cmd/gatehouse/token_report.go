@@ -17,7 +17,8 @@ import (
 
 // inspectToken reports on a token as the service of a configuration would take
 // it. It fetches the keys first, and never prints the token.
-func inspectToken(ctx context.Context, config, path string, in io.Reader, out io.Writer) error {
+func inspectToken(ctx context.Context, i *inspection, in io.Reader, out io.Writer) error {
+	config := i.config
 	if config == "" {
 		return unusable(errors.New("--token needs --config: whose tokens are accepted stands there and nowhere else"))
 	}
@@ -28,7 +29,7 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	if c.Tokens == nil {
 		return unusable(fmt.Errorf("%s has no section tokens: no token is accepted", config))
 	}
-	text, err := readToken(path, in)
+	text, err := readToken(i.token, in)
 	if err != nil {
 		return unusable(err)
 	}
@@ -44,9 +45,7 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	if err != nil {
 		return unusable(err)
 	}
-	if err := v.Refresh(ctx); err != nil {
-		fmt.Fprintf(out, "Keys not fetched: %v\n\n", err)
-	}
+	unfetched := v.Refresh(ctx)
 	credential := v.Verify(text)
 	r := &authz.Request{Credential: credential}
 	r.Add(authz.Action, profile.ActionID, authz.StringValue(action))
@@ -56,6 +55,12 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 		}
 	}
 	claims, _ := token.ClaimsOf(credential)
+	if i.format == "json" {
+		return tokenJSON(out, r, claims, service, unfetched)
+	}
+	if unfetched != nil {
+		fmt.Fprintf(out, "Keys not fetched: %v\n\n", unfetched)
+	}
 	printClaims(out, claims)
 	fmt.Fprintf(out, "  %-12s %s\n", "as one for", service)
 	if err := r.Credential.Verdict(); err != nil { // also by an enricher
@@ -64,6 +69,18 @@ func inspectToken(ctx context.Context, config, path string, in io.Reader, out io
 	}
 	fmt.Fprintf(out, "\nStrength  %s\nAccepted%s.\n", strengthOf(r), within(claims))
 	return nil
+}
+
+func tokenJSON(out io.Writer, r *authz.Request, claims *token.Claims, service string, unfetched error) error {
+	i := verdict(r).claims(claims)
+	i.For = service
+	if unfetched != nil {
+		i.KeysFailed = unfetched.Error()
+	}
+	if err := i.write(out); err != nil || i.Accepted {
+		return err
+	}
+	return errChainRefused
 }
 
 // readToken reads one token, with the blanks that a shell leaves around it.

@@ -210,7 +210,11 @@ tokens:
 		require.NotContains(t, out.String(), token[:40])
 		return code, out.String()
 	}
-	code, said := inspect(good, "--config", config)
+	code, said := inspect(good, "--config", config, "-o", "json")
+	require.Equal(t, exitOK, code, said)
+	require.Contains(t, said, `"accepted": true`)
+	require.Contains(t, said, `"as_one_for": "jobs"`)
+	code, said = inspect(good, "--config", config)
 	require.Equal(t, exitOK, code, said)
 	for _, line := range []string{
 		"issuer       " + issuer.URL, "subject      ann", "id           id-1", "scope        compute.read", "VO           cms", "FQAN         /cms/uscms",

@@ -54,10 +54,6 @@ func why(ctx context.Context, socket, query, format string, out io.Writer) error
 	if err != nil {
 		return err
 	}
-	if format == "json" {
-		_, err := out.Write(body)
-		return err
-	}
 	var replies []reply
 	if err := json.Unmarshal(body, &replies); err != nil {
 		return fmt.Errorf("answer of the service: %w", err)
@@ -65,12 +61,15 @@ func why(ctx context.Context, socket, query, format string, out io.Writer) error
 	if len(replies) == 0 {
 		return fmt.Errorf("the service remembers no decision for %q: it keeps its last %d; older ones are in the audit trail", query, witnessed)
 	}
+	if format == "json" {
+		return writeIndented(out, body)
+	}
 	for i, r := range replies {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
 		fmt.Fprintf(out, "%s  %s at revision %s\n", r.Time.Format(time.RFC3339), r.Decision, r.Revision)
-		fmt.Fprintf(out, "decision %s: %s wanted %s on %s\n\n", plain(r.ID), plain(r.Subject), plain(r.Action), plain(r.Resource))
+		fmt.Fprintf(out, "decision %s: %s\nwanted %s\non %s\n\n", plain(r.ID), plain(r.Subject), plain(r.Action), plain(r.Resource))
 		if r.Explanation == nil {
 			continue
 		}

@@ -59,7 +59,7 @@ func TestWhy(t *testing.T) {
 	require.Contains(t, out, r.decision, "a person is found in any spelling")
 	code, out, _ = ask(r.decision, "-o", "json")
 	require.Equal(t, exitOK, code)
-	require.Contains(t, out, `"decision":"NotApplicable"`)
+	require.Contains(t, out, `"decision": "NotApplicable"`)
 
 	code, _, errs = ask("no-such-decision")
 	require.Equal(t, exitFailure, code)

@@ -205,9 +205,14 @@ func (w *world) hints(pap, container string) string {
   pap-admin --host %s --port %s list-policies
   pap-admin --host %s --port %s ban subject "%s" --reason "trying it out" --wait
   pap-admin --host %s --port %s un-ban subject "%s"
-  gatehouse why "%s" --socket %s
-  gatehouse account explain --cert %s/ann-cert.pem --socket %s
   curl --cacert %s/ca.pem --cert %s/ann-cert.pem --key %s/ann-key.pem '%s/services/sleepyAdd?wsdl'
-`, pki, pki, pki, host, port, host, port, w.dn("ann"), host, port, w.dn("ann"),
-		w.dn("ann"), w.config.controlSocket(), pki, w.config.controlSocket(), pki, pki, pki, container)
+`, pki, pki, pki, host, port, host, port, w.dn("ann"), host, port, w.dn("ann"), pki, pki, pki, container)
+}
+
+// questions are more of them, about what the story was.
+func (w *world) questions() string {
+	socket := w.config.controlSocket()
+	return fmt.Sprintf(`  gatehouse why "%s" --socket %s
+  gatehouse account explain --cert %s --socket %s
+`, w.dn("ann"), socket, w.path("pki/ann-cert.pem"), socket)
 }

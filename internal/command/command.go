@@ -40,12 +40,23 @@ func (s Style) apply(cmd *cobra.Command) {
 		s.hold(cmd)
 		return
 	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return s.argsError(cmd, check(cmd, args)) }
+	}
 	if !strings.Contains(strings.ToLower(cmd.Long), "exit code") {
 		if cmd.Long == "" {
 			cmd.Long = cmd.Short + "."
 		}
 		cmd.Long += "\n\n" + s.Exits
 	}
+}
+
+// argsError says how a command is used, where cobra would only count.
+func (s Style) argsError(cmd *cobra.Command, err error) error {
+	if err == nil || !strings.Contains(err.Error(), " arg(s)") {
+		return err
+	}
+	return s.Usage(fmt.Errorf("%w: want %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]")))
 }
 
 // hold lets a command that only holds others answer for itself.

@@ -19,7 +19,7 @@ func program() *cobra.Command {
 	open.Flags().Bool("force", false, "although it is locked")
 	door := &cobra.Command{Use: "door", Short: "Doors", Example: "  house door open"}
 	door.AddCommand(open)
-	lamp := &cobra.Command{Use: "lamp", Short: "Light it", Long: "Light it. Exit code 3: no bulb.", RunE: run}
+	lamp := &cobra.Command{Use: "lamp COLOUR", Args: cobra.ExactArgs(1), Short: "Light it", Long: "Light it. Exit code 3: no bulb.", RunE: run}
 	root := &cobra.Command{Use: "house", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(door, lamp)
 	Style{
@@ -45,6 +45,7 @@ func TestMisspellings(t *testing.T) {
 		"door open --fork":        "house door open has no flag --fork: did you mean --force?",
 		"door open --zzz":         "house door open has no flag --zzz: see house door open --help",
 		"door open -z":            "unknown shorthand flag: 'z' in -z: see house door open --help",
+		"lamp":                    "accepts 1 arg(s), received 0: want house lamp COLOUR",
 		"door open --force=maybe": "invalid argument \"maybe\" for \"--force\" flag",
 	} {
 		root := program()

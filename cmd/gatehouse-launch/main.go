@@ -37,7 +37,23 @@ func main() {
 	os.Exit(code)
 }
 
-var errUsage = errors.New("usage: gatehouse-launch [check] -config FILE | keys -private FILE -public FILE")
+var errUsage = errors.New("usage: gatehouse-launch [check] -config FILE | keys -private FILE -public FILE; see gatehouse-launch -help")
+
+const help = `gatehouse-launch starts and ends jobs and opens their files as the accounts of
+their owners. It runs as root, reads no network, and does nothing without a grant.
+
+  gatehouse-launch -config FILE          serve until SIGTERM; jobs go on
+  gatehouse-launch check -config FILE    validate the configuration, say nothing if it is usable
+  gatehouse-launch keys -private FILE -public FILE
+                                         make the key pair for grants
+
+Examples:
+  gatehouse-launch check -config /etc/gatehouse/launch.yaml
+  gatehouse-launch keys -private /etc/gatehouse/signer/grant.key -public /etc/gatehouse/grant.pub
+
+Exit code 0: stopped when asked, or usable, or written; 1: an error, named; 2:
+wrong arguments.
+`
 
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	err := command(ctx, args, stderr)
@@ -62,6 +78,7 @@ func command(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	flags := flag.NewFlagSet("gatehouse-launch", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(stderr, help) }
 	file := flags.String("config", "", "configuration `FILE`")
 	private := flags.String("private", "", "with keys: `FILE` for the mapping side's private key")
 	public := flags.String("public", "", "with keys: `FILE` for the public key")

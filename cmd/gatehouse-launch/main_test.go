@@ -104,4 +104,6 @@ func TestUsage(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	require.Zero(t, run(t.Context(), []string{"-h"}, &stderr))
+	require.Contains(t, stderr.String(), "Examples:")
+	require.Contains(t, stderr.String(), "Exit code 0")
 }

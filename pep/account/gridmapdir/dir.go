@@ -123,6 +123,15 @@ func (d *Dir) members(name string) ([]string, error) {
 	return all, nil
 }
 
+// accounts are those of every pool.
+func (d *Dir) accounts() ([]string, error) {
+	all, err := d.names()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(file string) bool { return !pool.IsMember(strings.TrimRight(file, "0123456789"), file) }), nil
+}
+
 // Has reports whether the directory has accounts of that pool.
 func (d *Dir) Has(name string) bool {
 	all, err := d.members(name)

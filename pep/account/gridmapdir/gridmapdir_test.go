@@ -327,6 +327,13 @@ func TestForbiddenAccounts(t *testing.T) {
 	require.NotEqual(t, "cms001", l.Account)
 	_, err = s.open(t).Lease(t.Context(), key(t, "cms", "/CN=bob"), pool.Cause{})
 	require.ErrorIs(t, err, pool.ErrExhausted, "the other one has the same uid, and one is forbidden")
+	// ⚿ nor does an account of another pool with that uid go to anybody
+	require.NoError(t, os.WriteFile(s.file("atlas001"), nil, 0o644))
+	s.users.uid["atlas001"] = l.UID - 20000
+	for _, d := range []*Dir{d, s.open(t)} {
+		_, err = d.Lease(t.Context(), key(t, "atlas", "/CN=bob"), pool.Cause{})
+		require.ErrorIs(t, err, pool.ErrExhausted)
+	}
 	s.users.bad[l.Account] = bad
 	_, err = d.Lease(t.Context(), key(t, "cms", "/CN=ann"), pool.Cause{})
 	require.ErrorIs(t, err, pool.ErrUnusable)

@@ -116,6 +116,10 @@ func (d *Dir) makeLease(ctx context.Context, k pool.Key, full string) (pool.Leas
 	if len(members) == 0 {
 		return pool.Lease{}, fmt.Errorf("%w: the gridmapdir has no accounts %s001 and so on", pool.ErrNoPool, k.Pool)
 	}
+	all, err := d.accounts()
+	if err != nil {
+		return pool.Lease{}, err
+	}
 	tried := 0
 	for _, account := range members {
 		info, links, err := d.look(account)
@@ -123,7 +127,7 @@ func (d *Dir) makeLease(ctx context.Context, k pool.Key, full string) (pool.Leas
 			d.warn(account, err)
 			continue
 		}
-		if err := d.usable(ctx, account, members); err != nil {
+		if err := d.usable(ctx, account, all); err != nil {
 			if ctx.Err() != nil {
 				return pool.Lease{}, ctx.Err()
 			}
@@ -193,14 +197,14 @@ func (d *Dir) user(ctx context.Context, account string) (authz.Account, error) {
 }
 
 // usable reports whether an account may be given away: the directory knows it,
-// the rules allow it, and no account of the pool that is given away has its
+// the rules allow it, and no account of any pool that is given away has its
 // number.
-func (d *Dir) usable(ctx context.Context, account string, members []string) error {
+func (d *Dir) usable(ctx context.Context, account string, all []string) error {
 	local, err := d.user(ctx, account)
 	if err != nil {
 		return err
 	}
-	for _, other := range members {
+	for _, other := range all {
 		if other == account {
 			continue
 		}

@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/gatehouse-authz/gatehouse/internal/store"
 	"github.com/gatehouse-authz/gatehouse/internal/store/backend"
@@ -36,10 +35,7 @@ type Store struct {
 	writes queue
 	room   *room
 
-	// life is held for reading by every transaction and for writing by Close:
-	// bbolt would wait for transactions too, but refuses new ones too late.
-	life   sync.RWMutex
-	closed bool
+	life backend.Life // bbolt waits for transactions too, but refuses new ones too late
 }
 
 // Path is the file of the store.
@@ -47,10 +43,10 @@ func (s *Store) Path() string { return s.path }
 
 // View implements store.Store.
 func (s *Store) View(ctx context.Context, fn func(store.ReadTx) error) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.life.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.life.RUnlock()
+	defer s.life.Leave()
 	tx, err := s.db.Begin(false)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.path, err)
@@ -66,10 +62,10 @@ func (s *Store) View(ctx context.Context, fn func(store.ReadTx) error) error {
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(store.WriteTx) error) (uint64, error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.life.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer s.life.RUnlock()
+	defer s.life.Leave()
 	number, err := s.writes.run(ctx, s, fn)
 	for range urgently {
 		if !errors.Is(err, store.ErrFull) || !store.IsUrgent(ctx) {
@@ -108,27 +104,13 @@ func (s *Store) Watch(ctx context.Context, after uint64) (uint64, error) {
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.bell.Close()
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("close %s: %w", s.path, err)
-	}
-	return nil
+	return s.life.End(s.disconnect)
 }
 
-// enter holds the store open; the caller unlocks life.
-func (s *Store) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.life.RLock()
-	if s.closed {
-		s.life.RUnlock()
-		return store.ErrClosed
+// disconnect ends what is left when no transaction runs.
+func (s *Store) disconnect() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", s.path, err)
 	}
 	return nil
 }

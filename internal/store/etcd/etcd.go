@@ -65,9 +65,7 @@ type Store struct {
 	// many that want the same record in one process, one at a time tries.
 	turn chan struct{}
 
-	// life is held for reading by every transaction and for writing by Close.
-	life       sync.RWMutex
-	closed     bool
+	life       backend.Life
 	stop       context.CancelFunc
 	background sync.WaitGroup
 }
@@ -89,10 +87,10 @@ func (s *Store) Trouble() error {
 // View implements store.Store. It fails if no majority of the cluster answers;
 // what it reads is never older than what was acknowledged before it began.
 func (s *Store) View(ctx context.Context, fn func(store.ReadTx) error) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.life.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.life.RUnlock()
+	defer s.life.Leave()
 	current, err := s.beginView(ctx)
 	if err != nil {
 		return s.named(ctx, "read", err)
@@ -103,10 +101,10 @@ func (s *Store) View(ctx context.Context, fn func(store.ReadTx) error) error {
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, fn func(store.WriteTx) error) (uint64, error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.life.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer s.life.RUnlock()
+	defer s.life.Leave()
 	number, err := s.update(ctx, fn)
 	if err != nil {
 		return 0, err
@@ -123,30 +121,16 @@ func (s *Store) Watch(ctx context.Context, after uint64) (uint64, error) {
 // Close implements store.Store.
 func (s *Store) Close() error {
 	s.bell.Close()
-	s.life.Lock()
-	defer s.life.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
+	return s.life.End(s.disconnect)
+}
+
+// disconnect ends what is left when no transaction runs.
+func (s *Store) disconnect() error {
 	s.stop()
 	s.background.Wait()
 	s.dropLanes()
 	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("close store in %s: %w", s, err)
-	}
-	return nil
-}
-
-// enter holds the store open; the caller unlocks life.
-func (s *Store) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.life.RLock()
-	if s.closed {
-		s.life.RUnlock()
-		return store.ErrClosed
 	}
 	return nil
 }

@@ -32,11 +32,10 @@ func (a *app) listAttributes() *cobra.Command {
 		Example: "  pap-admin attribute list -o json",
 		Args:    between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.client()
+			ctx, client, stop, err := a.connect(cmd)
 			if err != nil {
 				return err
 			}
-			ctx, stop := a.limited(cmd)
 			defer stop()
 			rows, err := client.Rows(ctx)
 			if err != nil {

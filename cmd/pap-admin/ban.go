@@ -208,11 +208,10 @@ func (a *app) batches(cmd *cobra.Command, what string, bans []change.Ban, send f
 	if a.ifMatch != "" && len(bans) > batch {
 		return change.Result{}, usage("--if-match holds for one change, and a list of more than %d bans is several", batch)
 	}
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return change.Result{}, err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	bar := a.progress(what, len(bans))
 	defer bar.done()
@@ -264,11 +263,10 @@ are banned everywhere. With -v also the ids of the bans, and the whole names of 
 }
 
 func (a *app) runListBans(cmd *cobra.Command, alias string) error {
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	bar := a.progress("fetching bans", 0)
 	bans, err := client.Bans(ctx, alias)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/gatehouse-authz/gatehouse/internal/conf"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi"
 	"github.com/gatehouse-authz/gatehouse/internal/gsi/trust"
@@ -18,18 +21,20 @@ import (
 
 const usualTrust = "/etc/grid-security/certificates"
 
-// client connects with the caller's credential. A change waits as long as asked.
-func (a *app) client() (*api.Client, error) {
+// connect connects with the caller's credential and bounds the whole command in
+// time. A change waits as long as asked.
+func (a *app) connect(cmd *cobra.Command) (context.Context, *api.Client, context.CancelFunc, error) {
 	a.asked = true
 	c, err := a.dial()
 	if err != nil {
-		return nil, &coded{exitInit, err}
+		return nil, nil, nil, &coded{exitInit, err}
 	}
 	a.close = c.Close
 	if a.wait >= 0 {
 		c = c.Waiting(a.wait)
 	}
-	return c, nil
+	ctx, stop := context.WithTimeout(cmd.Context(), a.timeout)
+	return ctx, c, stop, nil
 }
 
 func (a *app) dial() (*api.Client, error) {

@@ -25,11 +25,10 @@ func (a *app) listFollowers() *cobra.Command {
 		Example: "  pap-admin follower list -o json",
 		Args:    between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.client()
+			ctx, client, stop, err := a.connect(cmd)
 			if err != nil {
 				return err
 			}
-			ctx, stop := a.limited(cmd)
 			defer stop()
 			all, err := client.Followers(ctx)
 			if err != nil {
@@ -72,11 +71,10 @@ certificate until then. To keep one out, take it from pap.followers.`,
 }
 
 func (a *app) forget(cmd *cobra.Command, names []string) error {
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	for i, name := range names {
 		if err := client.Forget(ctx, name); err != nil {

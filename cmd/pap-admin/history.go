@@ -28,11 +28,10 @@ func (a *app) history() *cobra.Command {
 }
 
 func (a *app) runHistory(cmd *cobra.Command, q change.Query) error {
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	entries, err := client.History(ctx, q)
 	if err != nil {

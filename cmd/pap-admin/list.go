@@ -64,11 +64,10 @@ type policiesOf struct {
 type shower func(heading, alias string, l api.Listing) error
 
 func (a *app) runListPolicies(cmd *cobra.Command, aliases []string, all bool, filter api.Listing, show shower) error {
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	// Whoever may read policies need not be allowed to read the configuration.
 	paps, err := client.PAPs(ctx)

@@ -18,11 +18,10 @@ func (a *app) ping() *cobra.Command {
 		Example: "  pap-admin ping --host pap.example.org",
 		Args:    between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := a.client()
+			ctx, client, stop, err := a.connect(cmd)
 			if err != nil {
 				return err
 			}
-			ctx, stop := a.limited(cmd)
 			defer stop()
 			name, version, err := client.Ping(ctx)
 			if err != nil {
@@ -76,11 +75,10 @@ func (a *app) listPAPs() *cobra.Command {
 }
 
 func (a *app) paps(cmd *cobra.Command) ([]change.PAP, error) {
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	return client.PAPs(ctx)
 }

@@ -162,11 +162,10 @@ func (a *app) removePerson() *cobra.Command {
 }
 
 func (a *app) persons(cmd *cobra.Command) ([]change.Person, error) {
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	bar := a.progress("fetching persons", 0)
 	defer bar.done()
@@ -209,11 +208,10 @@ func (a *app) changePersons(cmd *cobra.Command, make func(known []change.Person)
 	if err != nil {
 		return err
 	}
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	for n := 1; ; n++ {
 		at, err := client.Revision(ctx)

@@ -21,11 +21,10 @@ func (a *app) change(cmd *cobra.Command, words func(change.Result) string, do fu
 	if err != nil {
 		return err
 	}
-	client, err := a.client()
+	ctx, client, stop, err := a.connect(cmd)
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.limited(cmd)
 	defer stop()
 	bar := a.progress("waiting for the PAP", 0)
 	result, err := do(ctx, client, r)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	"time"
 
@@ -136,11 +135,6 @@ func (a *app) request() (change.Request, error) {
 // papFlag adds --pap with its default.
 func papFlag(cmd *cobra.Command, alias *string) {
 	cmd.Flags().StringVar(alias, "pap", change.DefaultPAP, "alias of the PAP")
-}
-
-// limited bounds the whole command in time.
-func (a *app) limited(cmd *cobra.Command) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(cmd.Context(), a.timeout)
 }
 
 // between is cobra.RangeArgs with our exit code; most -1 is any number.

@@ -148,6 +148,11 @@ func (a *app) runBan(cmd *cobra.Command, args []string, o *banOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.file == "" && len(bans) > 0 {
+		if err := hitsNobody(bans[0].Names); err != nil {
+			return unusable(err)
+		}
+	}
 	if len(bans) == 0 && o.file == "" {
 		return usage("whom? give a name and a value, such as subject \"/C=XX/O=Org/CN=Name\"")
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -109,6 +110,8 @@ func hint(err error) string {
 		return "Your certificate lacks this right: ask an administrator of the PAP, and give them the decision id."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "Nothing listens there: is the PAP running, and are --host and --port right?"
+	case errors.Is(err, syscall.ENOENT) && errors.As(err, new(*net.OpError)):
+		return "There is no such socket: is the PAP running, and is --socket right (<data>/pap.sock)?"
 	case errors.Is(err, context.Canceled):
 		return "Interrupted: what was acknowledged before holds."
 	}

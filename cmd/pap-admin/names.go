@@ -70,6 +70,25 @@ func checkNames(names []change.Name) error {
 	return nil
 }
 
+// hitsNobody refuses names that are none, such as a person's name where the
+// distinguished name is wanted: a ban of that would be taken and refuse nobody.
+// It is asked about what somebody types, and lets through whatever could be read.
+func hitsNobody(names []change.Name) error {
+	for _, n := range names {
+		switch n.Attribute {
+		case "subject", "subject-issuer":
+			if !strings.ContainsAny(n.Value, `=\`) {
+				return fmt.Errorf("%s %q is no distinguished name and would refuse nobody: write it as in \"/C=XX/O=Org/CN=%s\"", n.Attribute, n.Value, strings.Trim(n.Value, "/"))
+			}
+		case "fqan":
+			if !strings.Contains(n.Value, "/") {
+				return fmt.Errorf("fqan %q is no FQAN and would refuse nobody: write /%s, or ban vo %s", n.Value, n.Value, n.Value)
+			}
+		}
+	}
+	return nil
+}
+
 // maxLine bounds a line of a list, in bytes.
 const maxLine = 64 << 10
 

@@ -96,6 +96,9 @@ func (a *app) addPerson() *cobra.Command {
 			if p.Links, err = readLinks(args); err != nil {
 				return err
 			}
+			if err := hitsNobody(p.Links); err != nil {
+				return unusable(err)
+			}
 			return a.changePersons(cmd, func(known []change.Person) (personsChange, error) {
 				if slices.ContainsFunc(known, func(k change.Person) bool { return p.ID != "" && k.ID == p.ID }) {
 					return personsChange{}, failure("there is a person %s: add names with \"pap-admin person link %s …\"", p.ID, p.ID)
@@ -125,6 +128,9 @@ func (a *app) linkPerson(add bool) *cobra.Command {
 	cmd.Args = between(2, -1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		names, err := readLinks(args[1:])
+		if err == nil && add {
+			err = unusable(hitsNobody(names))
+		}
 		if err != nil {
 			return err
 		}

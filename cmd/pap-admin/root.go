@@ -52,8 +52,8 @@ func argusSpelling(args []string) []string {
 
 // exitCodes is what the help of each verb says about exit codes.
 const exitCodes = `Exit codes: 0 done; 1 done in part, or not yet in force everywhere; 2 nothing
-done: it is not there; 3 no usable credential or address; 4 wrong arguments; 5 the
-PAP refused or does not answer.`
+done, no such ban or person; 3 no usable credential or address; 4 wrong arguments;
+5 the PAP refused or does not answer.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

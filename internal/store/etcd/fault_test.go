@@ -200,6 +200,28 @@ func TestATransactionThatArrivesLateChangesNothing(t *testing.T) {
 	require.Equal(t, "newer", value(t, s, "a", "k"))
 }
 
+// ⚿ Nor if the store was closed meanwhile, which removes its lanes.
+func TestATransactionThatArrivesAfterTheCloseChangesNothing(t *testing.T) {
+	t.Parallel()
+	endpoint := etcdserver.Start(t)
+	first := true
+	s := injured(t, Options{Endpoints: []string{endpoint}}, 600*time.Millisecond, func(ops []clientv3.Op) fault {
+		if first && writes(ops) {
+			first = false
+			return late
+		}
+		return none
+	})
+	for _, v := range []string{"older", "newer"} {
+		_, err := s.Update(context.Background(), func(tx store.WriteTx) error { tx.Put("a", "k", []byte(v)); return nil })
+		require.NoError(t, err)
+	}
+	s.dropLanes()
+	require.Empty(t, under(t, s, "lane/"))
+	s.kv.(faulty).under.Wait()
+	require.Equal(t, "newer", value(t, s, "a", "k"))
+}
+
 // A commit whose answer is lost, with nobody to ask, is in doubt and says so.
 func TestInDoubt(t *testing.T) {
 	t.Parallel()

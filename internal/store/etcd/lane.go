@@ -68,6 +68,9 @@ func newToken() []byte {
 // was, errConflict and errUnmade and a refusal of etcd that it was not and never
 // will be, and only store.ErrInDoubt that nobody knows.
 func (s *Store) commit(ctx context.Context, l *lane, when []clientv3.Cmp, then []clientv3.Op) error {
+	if err := s.begun(ctx, l); err != nil {
+		return err
+	}
 	token := newToken()
 	var got *clientv3.TxnResponse
 	err := s.once(ctx, func(ctx context.Context) (err error) {
@@ -88,6 +91,16 @@ func (s *Store) commit(ctx context.Context, l *lane, when []clientv3.Cmp, then [
 		return explained(err)
 	}
 	return s.resolve(ctx, l, token, err)
+}
+
+// begun makes the key of a lane that has none. A transaction that waits for no
+// key to be there would find that again once the lane is swept or dropped, and
+// could so be made long after it was given up.
+func (s *Store) begun(ctx context.Context, l *lane) (err error) {
+	if l.mod == 0 {
+		l.mod, err = s.put(ctx, l.key, string(newToken()))
+	}
+	return err
 }
 
 // unchanged is the condition that makes a transaction of the lane the next one.

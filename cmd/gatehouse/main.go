@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-authz/gatehouse/container/launch/warden"
 	"github.com/gatehouse-authz/gatehouse/internal/command"
 	"github.com/gatehouse-authz/gatehouse/internal/daemon"
+	"github.com/gatehouse-authz/gatehouse/internal/gsi/weak"
 	"github.com/gatehouse-authz/gatehouse/policies/spl"
 )
 
@@ -84,7 +85,11 @@ Administer:   pap-admin --help`,
 	}
 	root.AddCommand(newServe(), newInit(), newCheck(), newDemo(), newPolicy(), newWhy(), newCert(), newAccount(), newMan())
 	command.Style{Usage: unusable, Suggest: suggest, Exits: `Exit code 0: done; 1: it did not work; 2: what was asked for cannot be: arguments,
-configuration, input.`}.Apply(root)
+configuration, input.`, Values: map[string][]string{
+		"output": {"text", "json"}, "format": {"xml", "json"}, "to": {"spl", "xacml-2.0", "xacml-3.0"},
+		"functions": {"exact", "own", "nearest"}, "drop": {"because", "private"}, "crl": {"require", "if-present", "ignore"},
+		"accept": weak.All().Names(), "state": {"free", "leased", "quarantined", "reserved"}, "strength": {"strong", "weak", "anonymous"},
+	}}.Apply(root)
 	return root
 }
 

@@ -61,6 +61,7 @@ told otherwise with --only-this.
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runBan(cmd, args, &o) },
 	}
 	o.flags(cmd)
+	cmd.ValidArgsFunction = completeName
 	f := cmd.Flags()
 	f.StringVar(&o.until, "until", "", "lift it then: 2026-12-31, 2026-12-31T18:00:00Z, 12h, 30d")
 	f.StringVar(&o.reason, "reason", "", "for administrators; the banned never read it")
@@ -87,9 +88,18 @@ or by its id as list-bans -v shows it. Exit code 2 if there is no such ban.
 	}
 	var ids []string
 	o.flags(cmd)
+	cmd.ValidArgsFunction = completeName
 	cmd.Flags().StringSliceVar(&ids, "id", nil, "ids of bans")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.runUnban(cmd, args, ids, &o) }
 	return a.changes(cmd)
+}
+
+// completeName completes the first argument, what kind of name somebody has.
+func completeName(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return identityNames(), cobra.ShellCompDirectiveNoFileComp
 }
 
 // bans makes the bans that arguments, file and options stand for.

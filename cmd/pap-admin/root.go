@@ -107,7 +107,9 @@ Times are UTC. Tables are for people: -o json has the same for programs.
 		a.ping(), a.listPAPs(), a.addPAP(), a.removePAP(), a.enablePAP(true), a.enablePAP(false), a.order(), a.setOrder(),
 		newMan(),
 	)
-	command.Style{Usage: unusable, Suggest: spl.Suggest, Exits: exitCodes}.Apply(root)
+	command.Style{Usage: unusable, Suggest: spl.Suggest, Exits: exitCodes, Values: map[string][]string{
+		"output": {"text", "json"}, "category": {"action", "environment", "resource", "subject"}, "obligation-scope": {"action", "resource"},
+	}}.Apply(root)
 	return root
 }
 

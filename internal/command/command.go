@@ -22,6 +22,8 @@ type Style struct {
 	// Exits is the sentence about exit codes for verbs whose help has none of
 	// its own.
 	Exits string
+	// Values are what flags of a name may be set to, for completion in shells.
+	Values map[string][]string
 }
 
 // Apply gives the style to a command and all below it. Of those that only hold
@@ -33,6 +35,7 @@ func (s Style) Apply(root *cobra.Command) {
 }
 
 func (s Style) apply(cmd *cobra.Command) {
+	s.complete(cmd)
 	for _, below := range cmd.Commands() {
 		s.apply(below)
 	}
@@ -48,6 +51,16 @@ func (s Style) apply(cmd *cobra.Command) {
 			cmd.Long = cmd.Short + "."
 		}
 		cmd.Long += "\n\n" + s.Exits
+	}
+}
+
+// complete lets shells complete the values of the command's own flags.
+func (s Style) complete(cmd *cobra.Command) {
+	for name, values := range s.Values {
+		if cmd.LocalNonPersistentFlags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil {
+			// It fails only for a flag that is not there, or has its own already.
+			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ func program() *cobra.Command {
 	run := func(*cobra.Command, []string) error { return nil }
 	open := &cobra.Command{Use: "open", Short: "Open it", RunE: run, Example: "  house door open"}
 	open.Flags().Bool("force", false, "although it is locked")
+	open.Flags().String("hand", "", "left or right")
 	door := &cobra.Command{Use: "door", Short: "Doors", Example: "  house door open"}
 	door.AddCommand(open)
 	lamp := &cobra.Command{Use: "lamp COLOUR", Args: cobra.ExactArgs(1), Short: "Light it", Long: "Light it. Exit code 3: no bulb.", RunE: run}
@@ -32,7 +33,8 @@ func program() *cobra.Command {
 			}
 			return ""
 		},
-		Exits: "Exit code 0: done.",
+		Exits:  "Exit code 0: done.",
+		Values: map[string][]string{"hand": {"left", "right"}},
 	}.Apply(root)
 	return root
 }
@@ -55,6 +57,16 @@ func TestMisspellings(t *testing.T) {
 		require.ErrorIs(t, err, errUsage, args)
 		require.ErrorContains(t, err, want, args)
 	}
+}
+
+func TestValuesAreCompleted(t *testing.T) {
+	root := program()
+	var said strings.Builder
+	root.SetOut(&said)
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"__complete", "door", "open", "--hand", ""})
+	require.NoError(t, root.Execute())
+	require.Equal(t, "left\nright\n:4\n", said.String())
 }
 
 func TestHelpSaysExitCodes(t *testing.T) {

@@ -144,6 +144,7 @@ func TestKeysThatCannotBeKept(t *testing.T) {
 // by the next request, by twenty at a time or after a restart, it is refused.
 func TestReplayRefused(t *testing.T) {
 	r := newRig(t, func(i *token.Issuer) { i.SingleUse = true })
+	r.pass(time.Minute) // the clock of this test stands still
 	text := r.token(map[string]any{"jti": "one"})
 	c := r.verify(text)
 	require.NoError(t, c.Verdict())
@@ -180,6 +181,23 @@ func TestReplayRefused(t *testing.T) {
 	r.refused(text, "issued before this service started")
 	r.accepted(r.token(map[string]any{"iat": r.clock().Unix()}))
 	r.refused(r.token(map[string]any{"iat": r.clock().Add(-2 * time.Second).Unix()}), "issued before this service started")
+}
+
+// ⚿ Nor is one good for two by a restart where the issuer's clock is ahead: it would
+// seem to be newer than the service that has forgotten it.
+func TestReplayAfterARestartIsRefused(t *testing.T) {
+	r := newRig(t, func(i *token.Issuer) { i.SingleUse = true })
+	r.pass(time.Minute)
+	ahead := r.token(map[string]any{"iat": r.clock().Add(3 * time.Minute).Unix(), "nbf": nil})
+	r.refused(ahead, "clock is ahead")
+	r.pass(4 * time.Minute)
+	r.accepted(ahead)
+	r.pass(time.Second)
+	var err error
+	r.verifier, err = token.New(r.options(r.config))
+	require.NoError(t, err)
+	require.NoError(t, r.verifier.Refresh(t.Context()))
+	r.refused(ahead, "issued before this service started")
 }
 
 func TestSingleUseNeedsAName(t *testing.T) {

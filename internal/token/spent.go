@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -27,6 +28,8 @@ func (s *spent) spend(c *Claims, now time.Time) error {
 		return errors.New("tokens of its issuer are good for one use here, so it needs a jti and an iat")
 	case c.IssuedAt.Before(s.since.Truncate(time.Second)):
 		return errors.New("it was issued before this service started, and whether it was used then is not known: get a new one")
+	case c.IssuedAt.After(now): // after a restart it would pass for a new one
+		return fmt.Errorf("it was issued %s, which is not yet: its issuer's clock is ahead, and tokens of its issuer are good for one use here", c.IssuedAt.UTC().Format(time.RFC3339))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

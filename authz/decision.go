@@ -102,34 +102,34 @@ const (
 // Status says what went wrong on the way to an Indeterminate, or, beside
 // another decision, what was noticed. A nil Status is StatusOK.
 type Status struct {
-	Code    string
-	Message string
-	Missing []MissingAttribute // with StatusMissingAttribute only
+	Code    string             `json:"code"`
+	Message string             `json:"message,omitempty"`
+	Missing []MissingAttribute `json:"missing,omitempty"` // with StatusMissingAttribute only
 }
 
 // MissingAttribute describes an attribute that a policy needs and the request
 // lacks (XACML 3.0 core, 5.58).
 type MissingAttribute struct {
-	Category Category
-	ID       string
-	Type     DataType
-	Issuer   string
-	Values   []Value // values that would do, if the policy names any
+	Category Category `json:"category"`
+	ID       string   `json:"id"`
+	Type     DataType `json:"type"`
+	Issuer   string   `json:"issuer,omitempty"`
+	Values   []Value  `json:"values,omitempty"` // values that would do, if the policy names any
 }
 
 // Assignment is one attribute of an obligation or advice.
 type Assignment struct {
-	ID       string
-	Category Category
-	Issuer   string
-	Value    Value
+	ID       string   `json:"id"`
+	Category Category `json:"category,omitempty"`
+	Issuer   string   `json:"issuer,omitempty"`
+	Value    Value    `json:"value"`
 }
 
 // Obligation is what the enforcement point must do along with the decision
 // (or, as advice, may do). It is shared and immutable.
 type Obligation struct {
-	ID          string
-	Assignments []Assignment
+	ID          string       `json:"id"`
+	Assignments []Assignment `json:"assignments,omitempty"`
 }
 
 // Find returns the first assignment of that id.
@@ -162,18 +162,18 @@ type PolicyID struct {
 // Response is the answer to a Request. It is small and passed by value; what
 // it points to is shared with the policies in force and immutable.
 type Response struct {
-	Decision    Decision
-	Extent      Extent
-	Revision    Revision
-	Reason      *Reason
-	Status      *Status
-	Obligations []Obligation
-	Advice      []Obligation
+	Decision    Decision     `json:"decision"`
+	Extent      Extent       `json:"extent,omitempty"`
+	Revision    Revision     `json:"revision"`
+	Reason      *Reason      `json:"reason,omitempty"`
+	Status      *Status      `json:"status,omitempty"`
+	Obligations []Obligation `json:"obligations,omitempty"`
+	Advice      []Obligation `json:"advice,omitempty"`
 	// Enough lists, on a refusal, the alternatives that would have sufficed:
 	// within one alternative all bounds must hold.
-	Enough [][]Bound
+	Enough [][]Bound `json:"enough,omitempty"`
 	// Policies lists what applied, if the request asked for it.
-	Policies []PolicyID
+	Policies []PolicyID `json:"policies,omitempty"`
 }
 
 // Permitted reports whether the decision is Permit.

@@ -2,8 +2,8 @@ package authz
 
 // Explanation is the tree behind a decision.
 type Explanation struct {
-	Response Response
-	Root     *Step
+	Response Response `json:"response"`
+	Root     *Step    `json:"root,omitempty"`
 }
 
 // StepKind says what a Step evaluated.

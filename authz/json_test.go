@@ -19,7 +19,7 @@ func TestExplanationAsJSONAndBack(t *testing.T) {
 	}
 	text, err := json.Marshal(e)
 	require.NoError(t, err)
-	require.Contains(t, string(text), `"Decision":"Deny"`)
+	require.Contains(t, string(text), `"decision":"Deny"`)
 	var back Explanation
 	require.NoError(t, json.Unmarshal(text, &back))
 	require.True(t, back.Response.Obligations[0].Assignments[0].Value.Equal(DNValue(dn)))

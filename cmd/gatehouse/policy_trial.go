@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
+	"github.com/gatehouse-authz/gatehouse/internal/sheet"
 	"github.com/gatehouse-authz/gatehouse/pdp"
 	"github.com/gatehouse-authz/gatehouse/policies"
 )
@@ -284,18 +284,16 @@ func (t *trial) print(w io.Writer, output string) error {
 			Coverage float64        `json:"coverage"` // per cent
 		}{t.results, rules, share})
 	}
-	rows := table.NewWriter()
-	rows.SetStyle(table.StyleLight)
-	rows.AppendHeader(table.Row{"", "case", "decision", "by"})
+	rows := sheet.New(w, "", "CASE", "DECISION", "BY")
 	for _, r := range t.results {
 		mark := "ok"
 		if !r.Passed {
 			mark = "FAIL"
 		}
 		by, _, _ := cutLast(r.Rule, ":")
-		rows.AppendRow(table.Row{mark, plain(r.Name), r.Decision, plain(by)})
+		rows.Row(mark, plain(r.Name), r.Decision, plain(by))
 	}
-	fmt.Fprintln(w, rows.Render())
+	rows.Render()
 	for _, r := range t.results {
 		if r.Passed {
 			continue

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,30 +20,71 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var path string
+	var path, format string
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Validate a configuration and everything it names, without starting",
 		Long: `Check reads the configuration as serve does and opens what it names: trust
 directory, certificate, account files, services, plug-ins, the keys to etcd. It
-listens nowhere, asks nobody and changes nothing. Exit code 2 says that serve
-would refuse to start.`,
-		Example: "  gatehouse check --config /etc/gatehouse/gatehouse.yaml",
+listens nowhere, asks nobody and changes nothing.
+
+Exit code 0: usable; 2: serve would refuse to start, and everything that is wrong
+is named.`,
+		Example: "  gatehouse check --config /etc/gatehouse/gatehouse.yaml\n  gatehouse check --config signer.yaml -o json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, digest, err := loadConfig(path)
-			if err != nil {
-				return unusable(err)
+			switch format {
+			case "json":
+				return checkJSON(cmd.Context(), path, cmd.OutOrStdout())
+			case "text":
+				return check(cmd.Context(), path, cmd.OutOrStdout())
 			}
-			if err := examine(cmd.Context(), config, cmd.OutOrStdout()); err != nil {
-				return unusable(err)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is usable (sha256 %s)\n", path, digest)
-			return nil
+			return unusable(fmt.Errorf("--output %q: want text or json", format))
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", defaultConfig, "configuration file")
+	cmd.Flags().StringVarP(&format, "output", "o", "text", "text or json")
 	return cmd
+}
+
+func check(ctx context.Context, path string, out io.Writer) error {
+	config, digest, err := loadConfig(path)
+	if err != nil {
+		return unusable(err)
+	}
+	if err := examine(ctx, config, out); err != nil {
+		return unusable(err)
+	}
+	fmt.Fprintf(out, "%s is usable (sha256 %s)\n", path, digest)
+	return nil
+}
+
+// checkJSON is check for programs: what is wrong, and what is worth a note.
+func checkJSON(ctx context.Context, path string, out io.Writer) error {
+	found := struct {
+		File   string   `json:"file"`
+		Usable bool     `json:"usable"`
+		SHA256 string   `json:"sha256,omitempty"`
+		Wrong  []string `json:"wrong"`
+		Notes  string   `json:"notes,omitempty"`
+	}{File: path, Wrong: []string{}}
+	var notes strings.Builder
+	config, digest, wrong := loadConfig(path)
+	if wrong == nil {
+		found.SHA256 = digest
+		wrong = examine(ctx, config, &notes)
+	}
+	found.Usable, found.Notes = wrong == nil, notes.String()
+	if several, ok := wrong.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost joins what is wrong
+		for _, one := range several.Unwrap() {
+			found.Wrong = append(found.Wrong, one.Error())
+		}
+	} else if wrong != nil {
+		found.Wrong = append(found.Wrong, wrong.Error())
+	}
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return errors.Join(e.Encode(found), unusable(wrong))
 }
 
 // examine opens what a configuration names, one thing after the other, and

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,7 @@ type Follower struct {
 	mu        sync.Mutex // guards what follows
 	confirmed time.Time
 	trouble   error
+	untold    error    // why the last report did not arrive
 	progress  progress // as it is
 	reported  progress // as the PAP knows
 	at        time.Time
@@ -296,10 +298,22 @@ func (f *Follower) confirm() {
 func (f *Follower) failed(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.trouble == nil || f.trouble.Error() != err.Error() {
-		f.o.Log.Warn("the PAP cannot be followed", "error", err, "since", f.confirmed)
+	if f.trouble == nil || !sameTrouble(f.trouble, err) {
+		since := "the start"
+		if !f.confirmed.IsZero() {
+			since = f.confirmed.UTC().Format(time.RFC3339)
+		}
+		f.o.Log.Warn("the PAP cannot be followed", "error", err, "since", since)
 	}
 	f.trouble = err
+}
+
+// sameTrouble leaves out the id of the decision, which is new each time: a
+// follower that may not follow would fill the log.
+func sameTrouble(a, b error) bool {
+	first, _, _ := strings.Cut(a.Error(), " (decision ")
+	second, _, _ := strings.Cut(b.Error(), " (decision ")
+	return first == second
 }
 
 // Confirmed returns when the PAP last said that the copy is up to date, or sent
@@ -362,8 +376,14 @@ func (f *Follower) report(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reportWait)
 	defer cancel()
 	err := f.o.Client.Report(ctx, change.Follower{Name: f.o.Name, Applied: now.Applied, Settled: now.Settled})
-	if err != nil {
+	f.mu.Lock()
+	again := err != nil && f.untold != nil && sameTrouble(f.untold, err)
+	f.untold = err
+	f.mu.Unlock()
+	if err != nil && !again {
 		f.o.Log.Warn("the PAP was not told how far we are", "error", err)
+	}
+	if err != nil {
 		return err
 	}
 	f.mu.Lock()

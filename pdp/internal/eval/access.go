@@ -47,13 +47,15 @@ func accessPermitted(c *compilation, e *policies.Apply) *expression {
 		return nil
 	}
 	a := &access{from: e, category: args[0], content: args[1]}
-	if literal := args[1].constant; literal != nil {
-		ready, err := readAttributes(literal.value.Text())
-		if err != nil {
+	if constant := args[1].constant; constant != nil {
+		ready, err := readAttributes(constant.value.Text())
+		if err != nil && isLiteral(e.Arguments[1]) {
 			c.fail(args[1].at, "access-permitted: %s", err)
 			return nil
 		}
-		a.ready = &ready
+		if err == nil {
+			a.ready = &ready
+		}
 	}
 	return &expression{typ: boolean, at: e.Position, eval: a.eval}
 }

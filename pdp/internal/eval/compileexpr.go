@@ -211,11 +211,31 @@ func (c *compilation) literal(e *policies.Literal) *expression {
 }
 
 func constantExpression(t typ, p policies.Position, o operand) *expression {
-	return &expression{
-		typ: t, at: p, constant: &o,
-		eval:  func(*frame, view) (operand, *authz.Status) { return o, nil },
-		value: func(*frame, view) (*authz.Value, *authz.Status) { return &o.value, nil },
+	x := &expression{typ: t, at: p, constant: &o, eval: func(*frame, view) (operand, *authz.Status) { return o, nil }}
+	if !t.bag {
+		x.value = func(*frame, view) (*authz.Value, *authz.Status) { return &o.value, nil }
 	}
+	return x
+}
+
+// folded returns what an expression over constants alone comes to, unless that
+// is an error: what is computed may fail where it is asked for only.
+func folded(x *expression, args []*expression) *expression {
+	for _, a := range args {
+		if a.constant == nil {
+			return x
+		}
+	}
+	o, status := x.eval(new(frame), permitView)
+	if status != nil {
+		return x
+	}
+	return constantExpression(x.typ, x.at, o)
+}
+
+func isLiteral(e policies.Expression) bool {
+	_, ok := e.(*policies.Literal)
+	return ok
 }
 
 func (c *compilation) bagOf(e policies.Expression) *expression {
@@ -255,7 +275,11 @@ func (c *compilation) apply(e *policies.Apply) *expression {
 		c.fail(e.Position, "%s: %s", shortName(e.Function), err)
 		return nil
 	}
-	return c.application(e, f, args)
+	x := c.application(e, f, args)
+	if x == nil {
+		return nil
+	}
+	return folded(x, args)
 }
 
 func (c *compilation) arguments(list []policies.Expression) (args []*expression, types []typ, ok bool) {
@@ -271,8 +295,9 @@ func (c *compilation) arguments(list []policies.Expression) (args []*expression,
 	return args, types, ok
 }
 
-// application makes the call of a function of checked arguments. A literal
-// first argument of a predicate is prepared once, and refused once.
+// application makes the call of a function of checked arguments. A constant
+// first argument of a predicate is prepared once and, where it is a literal,
+// refused once.
 func (c *compilation) application(e *policies.Apply, f *function, args []*expression) *expression {
 	if f.two != nil && len(args) == 2 && args[0].value != nil && args[1].value != nil {
 		return comparison(e, f, args[0].value, args[1].value)
@@ -283,9 +308,12 @@ func (c *compilation) application(e *policies.Apply, f *function, args []*expres
 	}
 	if f.bind != nil && len(args) == 2 && args[0].constant != nil {
 		test, err := f.bind(args[0].constant.value)
-		if err != nil {
+		if err != nil && isLiteral(e.Arguments[0]) {
 			c.fail(e.Position, "%s: %s", shortName(e.Function), err)
 			return nil
+		}
+		if err != nil {
+			test = func(authz.Value) (bool, error) { return false, err }
 		}
 		second := args[1]
 		x.eval = func(fr *frame, v view) (operand, *authz.Status) {

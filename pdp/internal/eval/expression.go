@@ -56,7 +56,7 @@ type expression struct {
 	eval     func(f *frame, v view) (operand, *authz.Status)
 	holds    func(f *frame, v view) (bool, *authz.Status)         // eval without copies, of some that are boolean
 	value    func(f *frame, v view) (*authz.Value, *authz.Status) // likewise, of some single values
-	constant *operand                                             // of a literal
+	constant *operand                                             // of a literal, or of what comes to one
 	attr     *attribute                                           // of a designator or selector
 }
 

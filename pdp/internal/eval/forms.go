@@ -60,9 +60,21 @@ func (c *compilation) booleans(e *policies.Apply, list []policies.Expression) ([
 // after one that decides are not evaluated.
 func logical(decides bool) form {
 	return func(c *compilation, e *policies.Apply) *expression {
-		args, ok := c.booleans(e, e.Arguments)
+		all, ok := c.booleans(e, e.Arguments)
 		if !ok {
 			return nil
+		}
+		args := make([]*expression, 0, len(all))
+		for _, a := range all {
+			switch {
+			case a.constant == nil:
+				args = append(args, a)
+			case isTrue(*a.constant) == decides:
+				return constantExpression(boolean, e.Position, truth(decides))
+			}
+		}
+		if len(args) == 0 {
+			return constantExpression(boolean, e.Position, truth(!decides))
 		}
 		return decided(e.Position, func(f *frame, v view) (bool, *authz.Status) {
 			var first *authz.Status
@@ -89,10 +101,10 @@ func not(c *compilation, e *policies.Apply) *expression {
 		c.fail(e.Position, "not: want 1 argument, have %d", len(args))
 		return nil
 	}
-	return decided(e.Position, func(f *frame, v view) (bool, *authz.Status) {
+	return folded(decided(e.Position, func(f *frame, v view) (bool, *authz.Status) {
 		holds, status := args[0].isTrue(f, v)
 		return !holds, status
-	})
+	}), args)
 }
 
 // nOf is true when enough arguments are, false when too few can still be, and
@@ -111,7 +123,7 @@ func nOf(c *compilation, e *policies.Apply) *expression {
 		c.fail(e.Position, "n-of: argument 1 must be integer, not %s", number.typ)
 		return nil
 	}
-	return &expression{typ: boolean, at: e.Position, eval: func(f *frame, v view) (operand, *authz.Status) {
+	x := &expression{typ: boolean, at: e.Position, eval: func(f *frame, v view) (operand, *authz.Status) {
 		o, status := number.eval(f, v)
 		if status != nil {
 			return operand{}, status
@@ -122,6 +134,7 @@ func nOf(c *compilation, e *policies.Apply) *expression {
 		}
 		return atLeast(f, v, int(n.Int64()), args)
 	}}
+	return folded(x, append(args, number))
 }
 
 func atLeast(f *frame, v view, n int, args []*expression) (operand, *authz.Status) {

@@ -84,7 +84,8 @@ func (c *compilation) text(s string) string {
 // needs notes keys of which a value must have one for a tested match to hold.
 func (m *match) needs(keys ...file) {
 	if len(keys) != 1 {
-		m.files = keys
+		several := keys // here, that one key costs no memory
+		m.files = &several
 		return
 	}
 	m.reading, m.key.hash = int32(keys[0].reading), keys[0].hash

@@ -150,7 +150,7 @@ func newFQANPattern(text string) (fqanPattern, error) {
 	return p, nil
 }
 
-func (p *fqanPattern) fits(f authz.FQAN) bool {
+func (p fqanPattern) fits(f authz.FQAN) bool {
 	switch group := f.Group(); {
 	case group != p.group && (p.below == "" || !strings.HasPrefix(group, p.below)):
 		return false

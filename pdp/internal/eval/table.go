@@ -7,23 +7,47 @@ import "slices"
 // directory; whoever reads the table before it is not disturbed.
 //
 // It is laid out for memory that is far: the directory is small enough to be
-// near, and in a page the hashes lie side by side, so that a key which nobody
-// has, as most are, costs one fetch among a million.
+// near, and tells of most keys which nobody has, as most are, that its page need
+// not be fetched. In a page the hashes lie side by side.
 //
 // It holds hashes only. Two keys of one hash find each other's children, which
 // does no harm: who is found still has its target evaluated.
 type table struct {
 	edit  *transaction // who may still change it in place
 	few   []entry      // all of it, while that is not much
-	parts []*part      // the directory: pages by the first bits of a hash
+	parts []*part      // the directory: ways by the first bits of a hash
 	depth uint         // how many bits
 }
 
-// part is as much of the directory as an edit copies. Neighbours may be the same
-// page; while the directory has fewer bits than a part, the rest is nil.
+// part is as much of the directory as an edit copies. Neighbours may lead to the
+// same page; while the directory has fewer bits than a part, the rest is zero.
 type part struct {
-	edit  *transaction
-	pages [1 << partBits]*page
+	ways [1 << partBits]way // first, so that none of them crosses a line of memory
+	edit *transaction
+}
+
+// way leads to the page of some first bits, and knows by a Bloom filter which of
+// the hashes with these bits are there: what it does not admit is not; what it
+// admits may have gone since the way was made.
+type way struct {
+	page  *page
+	among [3]uint64
+}
+
+// bitsOf returns a bit of each word of a filter: those of a hash that tell
+// neither its way nor, mostly, its slot.
+func bitsOf(hash uint64) (a, b, c uint64) { return hash >> 16 & 63, hash >> 22 & 63, hash >> 28 & 63 }
+
+func (w *way) note(hash uint64) {
+	a, b, c := bitsOf(hash)
+	w.among[0] |= 1 << a
+	w.among[1] |= 1 << b
+	w.among[2] |= 1 << c
+}
+
+func (w *way) admits(hash uint64) bool {
+	a, b, c := bitsOf(hash)
+	return w.among[0]>>a&(w.among[1]>>b)&(w.among[2]>>c)&1 != 0
 }
 
 const partBits = 6
@@ -70,15 +94,18 @@ func (t *table) find(reading int, hash uint64) any {
 		}
 		return nil
 	}
-	p := t.at(hash >> (64 - t.depth))
-	if i, found := p.slot(hash); found {
-		return p.what[i]
+	w := t.way(hash >> (64 - t.depth))
+	if !w.admits(hash) {
+		return nil
+	}
+	if i, found := w.page.slot(hash); found {
+		return w.page.what[i]
 	}
 	return nil
 }
 
-// at returns the page under the first bits of a hash.
-func (t *table) at(bits uint64) *page { return t.parts[bits>>partBits].pages[bits%(1<<partBits)] }
+// way returns the way under the first bits of a hash.
+func (t *table) way(bits uint64) *way { return &t.parts[bits>>partBits].ways[bits%(1<<partBits)] }
 
 // slot returns where a hash is or belongs. A page is never full.
 func (p *page) slot(hash uint64) (i uint, found bool) {
@@ -120,6 +147,7 @@ func (t table) add(tx *transaction, reading int, hash uint64, c child) table {
 			return t
 		case p.used < pageFull:
 			p.put(hash, c)
+			t.way(hash >> (64 - t.depth)).note(hash)
 			return t
 		}
 		t.split(p)
@@ -164,12 +192,13 @@ func (t *table) turn(tx *transaction) {
 	for _, e := range t.few {
 		p.put(e.hash, e.what)
 	}
-	t.few, t.parts = nil, []*part{{edit: tx, pages: [1 << partBits]*page{p}}}
+	t.few, t.parts = nil, []*part{{edit: tx}}
+	t.set(p, 0)
 }
 
 // page returns the page of a hash, which the transaction may then change.
 func (t *table) page(tx *transaction, hash uint64) *page {
-	p := t.at(hash >> (64 - t.depth))
+	p := t.way(hash >> (64 - t.depth)).page
 	if p.edit != tx {
 		own := *p
 		own.edit = tx
@@ -191,8 +220,19 @@ func (t *table) set(p *page, hash uint64) {
 			own.edit = p.edit
 			*d = &own
 		}
-		(*d).pages[bits%(1<<partBits)] = p
+		*t.way(bits) = t.wayTo(p, bits)
 	}
+}
+
+// wayTo makes the way to a page for those of its hashes that have the bits.
+func (t *table) wayTo(p *page, bits uint64) way {
+	w := way{page: p}
+	for _, h := range p.hashes {
+		if h != 0 && h>>(64-t.depth) == bits {
+			w.note(h)
+		}
+	}
+	return w
 }
 
 // split parts a full page by one more bit. Hashes are as good as random to
@@ -215,15 +255,15 @@ func (t *table) split(p *page) {
 
 // double tells the ways of the directory apart by one more bit.
 func (t *table) double(tx *transaction) {
-	bits := uint64(1) << (t.depth + 1)
-	parts := make([]*part, (bits-1)>>partBits+1)
-	for i := range parts {
-		parts[i] = &part{edit: tx}
+	old := *t
+	t.depth++
+	t.parts = make([]*part, (uint64(1)<<t.depth-1)>>partBits+1)
+	for i := range t.parts {
+		t.parts[i] = &part{edit: tx}
 	}
-	for i := range bits {
-		parts[i>>partBits].pages[i%(1<<partBits)] = t.at(i / 2)
+	for bits := range uint64(1) << t.depth {
+		*t.way(bits) = t.wayTo(old.way(bits/2).page, bits)
 	}
-	t.parts, t.depth = parts, t.depth+1
 }
 
 // put enters what the page has not.

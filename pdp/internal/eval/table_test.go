@@ -111,6 +111,25 @@ func TestTableGrows(t *testing.T) {
 	require.Nil(t, full.find(0, authz.Hash("nobody")))
 }
 
+// Few of the keys that nobody has lead to a page; see way.
+func TestTableTurnsMostAbsentKeysAway(t *testing.T) {
+	const n = 30_000
+	var now table
+	tx := new(transaction)
+	for i := range n {
+		now = now.add(tx, 0, authz.Hash(fmt.Sprint(i)), &rule{from: &policies.Rule{}})
+	}
+	admitted := 0
+	for i := range n {
+		hash := mix(0, authz.Hash(fmt.Sprint("no", i)))
+		if now.way(hash >> (64 - now.depth)).admits(hash) {
+			admitted++
+		}
+	}
+	require.Less(t, admitted, n/5)
+	require.Positive(t, admitted)
+}
+
 // Many children under one key come in their order, whatever the order they
 // were filed in.
 func TestBunchesAreInOrder(t *testing.T) {

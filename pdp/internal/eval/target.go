@@ -35,19 +35,27 @@ type match struct {
 	// key is that of a keyed match. Of a tested one it is a hash alone, which a
 	// value must have for the match to hold.
 	key  hashedKey
-	test func(v authz.Value) (bool, error) // nil for a keyed match
+	test test // nil for a keyed match
 	from *policies.Match
 	// files, of a tested match, stand for key where there is not one but
-	// several of which a value must have one; none if there are no such keys.
-	files []file
+	// several of which a value must have one; nil if there are no such keys.
+	files *[]file
 }
 
 // needed returns the keys of which a value must have one for the match to hold.
 func (m *match) needed() []file {
 	if m.reading < 0 {
-		return m.files
+		return m.several()
 	}
 	return []file{{int(m.reading), m.key.hash}}
+}
+
+// several returns the keys that stand for the one.
+func (m *match) several() []file {
+	if m.files == nil {
+		return nil
+	}
+	return *m.files
 }
 
 // file is the hash of a key under a reading.
@@ -113,7 +121,7 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 		case m.required:
 			rest = true
 		case m.reading < 0:
-			if !f.hasAny(m.files, v) {
+			if !f.hasAny(m.several(), v) {
 				return noMatch, nil
 			}
 			rest = true

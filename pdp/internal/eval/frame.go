@@ -69,6 +69,7 @@ type namedCell struct {
 	epoch uint32
 	first int32
 	more  bool
+	typ   authz.DataType // of the first value of the first
 }
 
 type bagCell struct {
@@ -119,13 +120,22 @@ func (f *frame) arrange(r *authz.Request) bool {
 				cell.more = true
 				continue
 			}
-			*cell = namedCell{epoch: f.epoch, first: int32(i)}
+			*cell = namedCell{epoch: f.epoch, first: int32(i), typ: firstType(a.Values)}
 		}
 	}
 	for i := range r.Content {
 		uniform = uniform && r.Content[i].Standing == authz.Verified
 	}
 	return uniform
+}
+
+// firstType looks at values before they are needed: those of all attributes are
+// then fetched at once, not one after the other.
+func firstType(values []authz.Value) authz.DataType {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0].Type()
 }
 
 // finish drops what the frame refers to, so that a pooled frame keeps no
@@ -184,7 +194,7 @@ func (f *frame) gather(s *numberedSlot, extent int) []authz.Value {
 		return f.copied(s, extent, nil)
 	}
 	from := f.request.Attributes[cell.first:]
-	if a := &from[0]; !cell.more && s.takes(a, extent) && a.Standing == authz.Verified && allOfType(a.Values, s.typ) {
+	if a := &from[0]; !cell.more && s.takes(a, extent) && a.Standing == authz.Verified && (s.typ == "" || cell.typ == s.typ && allOfType(a.Values[1:], s.typ)) {
 		return a.Values
 	}
 	return f.copied(s, extent, from)
@@ -214,9 +224,6 @@ func (f *frame) copied(s *numberedSlot, extent int, from []authz.Attribute) []au
 }
 
 func allOfType(values []authz.Value, t authz.DataType) bool {
-	if t == "" {
-		return true
-	}
 	for i := range values {
 		if values[i].Type() != t {
 			return false

@@ -7,8 +7,8 @@ import "slices"
 // directory; whoever reads the table before it is not disturbed.
 //
 // It is laid out for memory that is far: the directory is small enough to be
-// near, and tells of most keys which nobody has, as most are, that its page need
-// not be fetched. In a page the hashes lie side by side.
+// near, and tells of most keys which nobody has, as most are, that their page need
+// not be fetched. In a page a hash lies beside what stands under it.
 //
 // It holds hashes only. Two keys of one hash find each other's children, which
 // does no harm: who is found still has its target evaluated.
@@ -70,11 +70,10 @@ const (
 // page holds the entries whose hashes begin with the same bits: each in the
 // first free slot after the one that its hash asks for.
 type page struct {
-	edit   *transaction
-	depth  uint8 // how many bits its hashes share
-	used   uint8
-	hashes [pageSize]uint64 // 0 is free
-	what   [pageSize]any
+	edit    *transaction
+	depth   uint8 // how many bits its hashes share
+	used    uint8
+	entries [pageSize]entry // without a hash: free
 }
 
 // mix tells the same key under different readings apart, and spreads what
@@ -99,7 +98,7 @@ func (t *table) find(reading int, hash uint64) any {
 		return nil
 	}
 	if i, found := w.page.slot(hash); found {
-		return w.page.what[i]
+		return w.page.entries[i].what
 	}
 	return nil
 }
@@ -111,7 +110,7 @@ func (t *table) way(bits uint64) *way { return &t.parts[bits>>partBits].ways[bit
 func (p *page) slot(hash uint64) (i uint, found bool) {
 	i = uint(hash & 0xffff * pageSize >> 16)
 	for {
-		switch p.hashes[i] {
+		switch p.entries[i].hash {
 		case hash:
 			return i, true
 		case 0:
@@ -143,10 +142,11 @@ func (t table) add(tx *transaction, reading int, hash uint64, c child) table {
 		p := t.page(tx, hash)
 		switch i, found := p.slot(hash); {
 		case found:
-			p.what[i] = together(tx, p.what[i], f, c)
+			e := &p.entries[i]
+			e.what = together(tx, e.what, f, c)
 			return t
 		case p.used < pageFull:
-			p.put(hash, c)
+			p.put(entry{hash, c})
 			t.way(hash >> (64 - t.depth)).note(hash)
 			return t
 		}
@@ -168,7 +168,8 @@ func (t table) remove(tx *transaction, reading int, hash uint64, c child) table 
 	}
 	p := t.page(tx, hash)
 	if i, found := p.slot(hash); found {
-		if p.what[i] = without(tx, p.what[i], c); p.what[i] == nil {
+		e := &p.entries[i]
+		if e.what = without(tx, e.what, c); e.what == nil {
 			p.drop(i)
 		}
 	}
@@ -190,7 +191,7 @@ func (t *table) indexOf(hash uint64) int {
 func (t *table) turn(tx *transaction) {
 	p := &page{edit: tx}
 	for _, e := range t.few {
-		p.put(e.hash, e.what)
+		p.put(e)
 	}
 	t.few, t.parts = nil, []*part{{edit: tx}}
 	t.set(p, 0)
@@ -227,8 +228,8 @@ func (t *table) set(p *page, hash uint64) {
 // wayTo makes the way to a page for those of its hashes that have the bits.
 func (t *table) wayTo(p *page, bits uint64) way {
 	w := way{page: p}
-	for _, h := range p.hashes {
-		if h != 0 && h>>(64-t.depth) == bits {
+	for i := range p.entries {
+		if h := p.entries[i].hash; h != 0 && h>>(64-t.depth) == bits {
 			w.note(h)
 		}
 	}
@@ -238,15 +239,15 @@ func (t *table) wayTo(p *page, bits uint64) way {
 // split parts a full page by one more bit. Hashes are as good as random to
 // everybody outside, so those of a page do not go on sharing bits.
 func (t *table) split(p *page) {
-	hash := p.hashes[slices.IndexFunc(p.hashes[:], func(h uint64) bool { return h != 0 })]
+	hash := p.entries[slices.IndexFunc(p.entries[:], func(e entry) bool { return e.hash != 0 })].hash
 	if uint(p.depth) == t.depth {
 		t.double(p.edit)
 	}
 	bit := uint64(1) << (63 - p.depth)
 	halves := [2]*page{{edit: p.edit, depth: p.depth + 1}, {edit: p.edit, depth: p.depth + 1}}
-	for i, h := range p.hashes {
-		if h != 0 {
-			halves[min(h&bit, 1)].put(h, p.what[i])
+	for _, e := range &p.entries {
+		if e.hash != 0 {
+			halves[min(e.hash&bit, 1)].put(e)
 		}
 	}
 	t.set(halves[0], hash&^bit)
@@ -267,9 +268,9 @@ func (t *table) double(tx *transaction) {
 }
 
 // put enters what the page has not.
-func (p *page) put(hash uint64, what any) {
-	i, _ := p.slot(hash)
-	p.hashes[i], p.what[i] = hash, what
+func (p *page) put(e entry) {
+	i, _ := p.slot(e.hash)
+	p.entries[i] = e
 	p.used++
 }
 
@@ -277,20 +278,20 @@ func (p *page) put(hash uint64, what any) {
 func (p *page) drop(i uint) {
 	p.used--
 	for {
-		p.hashes[i], p.what[i] = 0, nil
+		p.entries[i] = entry{}
 		j := i
 		for {
 			if j++; j == pageSize {
 				j = 0
 			}
-			if p.hashes[j] == 0 {
+			if p.entries[j].hash == 0 {
 				return
 			}
-			if to, _ := p.slot(p.hashes[j]); to == i {
+			if to, _ := p.slot(p.entries[j].hash); to == i {
 				break
 			}
 		}
-		p.hashes[i], p.what[i] = p.hashes[j], p.what[j]
+		p.entries[i] = p.entries[j]
 		i = j
 	}
 }

@@ -119,7 +119,7 @@ func TestKill(t *testing.T) {
 		giveBack(t, p)
 		require.NoError(t, kept.Close())
 	}
-	require.Greater(t, acked, 10*rounds)
+	require.Greater(t, acked, rounds, "too little was acknowledged to show anything")
 }
 
 // killed runs a child for a moment and returns what it acknowledged.

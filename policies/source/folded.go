@@ -75,16 +75,16 @@ func (f *folder) fold(b *change.Ban) *folded {
 }
 
 func (f *folder) likenessOf(b *change.Ban) *change.Ban {
-	attributes := make([]string, len(b.Names))
-	for i, n := range b.Names {
-		attributes[i] = n.Attribute
+	var attributes strings.Builder // each with an end, so that none and an empty one differ
+	for _, n := range b.Names {
+		attributes.WriteString(n.Attribute + "\x00")
 	}
-	key := likeness{b.PAP, strings.Join(attributes, "\x00"), b.Resource, b.Action, b.Author, b.Private, b.Alone}
+	key := likeness{b.PAP, attributes.String(), b.Resource, b.Action, b.Author, b.Private, b.Alone}
 	like := f.known[key]
 	if like == nil {
 		like = &change.Ban{PAP: b.PAP, Resource: b.Resource, Action: b.Action, Author: b.Author, Private: b.Private, Alone: b.Alone}
-		for _, a := range attributes {
-			like.Names = append(like.Names, change.Name{Attribute: a})
+		for _, n := range b.Names {
+			like.Names = append(like.Names, change.Name{Attribute: n.Attribute})
 		}
 		if f.known == nil {
 			f.known = map[likeness]*change.Ban{}

@@ -41,3 +41,12 @@ func TestFoldedIsTheBan(t *testing.T) {
 		require.NotSame(t, kept.ban(), kept.ban(), "nobody changes what another one got")
 	})
 }
+
+// Bans of no name and of an empty one are not alike.
+func TestFoldedTellsNamesApart(t *testing.T) {
+	var f folder
+	for _, names := range [][]change.Name{nil, {{Value: "x"}}, {{}, {Value: "y"}}, {{Attribute: "vo", Value: "z"}}} {
+		b := change.Ban{ID: "a", Names: names}
+		require.Equal(t, &b, f.fold(&b).ban())
+	}
+}

@@ -50,23 +50,23 @@ func (a NetworkAddress) Contains(addr netip.Addr) bool {
 }
 
 // parseAddress reads the ipAddress of XACML 3.0, A.2.
-func parseAddress(text string) (Value, error) {
+func parseAddress(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	var a NetworkAddress
 	addr, rest, err := cutAddress(s)
 	if err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
 	a.Addr = addr
 	if after, ok := strings.CutPrefix(rest, "/"); ok {
 		if a.Mask, rest, err = cutAddress(after); err != nil || a.Mask.Is4() != a.Addr.Is4() {
-			return Value{}, errAddress
+			return parsed{}, errAddress
 		}
 	}
 	if a.Ports, err = optionalPorts(rest); err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
-	return Value{key: fmt.Sprint(a.Addr, a.Mask, a.Ports), data: a}, nil
+	return parsed{key: fmt.Sprint(a.Addr, a.Mask, a.Ports), data: a}, nil
 }
 
 func cutAddress(s string) (netip.Addr, string, error) {
@@ -89,7 +89,7 @@ func cutAddress(s string) (netip.Addr, string, error) {
 	return addr, s[n:], nil
 }
 
-func parseDomain(text string) (Value, error) {
+func parseDomain(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	n := strings.IndexByte(s, ':')
 	if n < 0 {
@@ -97,14 +97,14 @@ func parseDomain(text string) (Value, error) {
 	}
 	ports, err := optionalPorts(s[n:])
 	if err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
 	name := strings.ToLower(s[:n])
 	if !isHostname(strings.TrimPrefix(name, "*.")) && name != "*" {
-		return Value{}, errDomain
+		return parsed{}, errDomain
 	}
 	d := DomainName{Name: name, Ports: ports}
-	return Value{key: fmt.Sprint(d.Name, d.Ports), data: d}, nil
+	return parsed{key: fmt.Sprint(d.Name, d.Ports), data: d}, nil
 }
 
 // optionalPorts reads ":range" or nothing. A lone ":" is legal and says nothing.

@@ -15,24 +15,24 @@ var (
 // HexBinaryValue returns a value of type xs:hexBinary. The caller must not
 // change b afterwards.
 func HexBinaryValue(b []byte) Value {
-	return Value{typ: HexBinary, text: strings.ToUpper(hex.EncodeToString(b)), key: string(b), data: b}.hashed()
+	return newValue(kindHex, strings.ToUpper(hex.EncodeToString(b)), string(b), b)
 }
 
 // Base64BinaryValue returns a value of type xs:base64Binary. The caller must
 // not change b afterwards.
 func Base64BinaryValue(b []byte) Value {
-	return Value{typ: Base64Binary, text: base64.StdEncoding.EncodeToString(b), key: string(b), data: b}.hashed()
+	return newValue(kindBase64, base64.StdEncoding.EncodeToString(b), string(b), b)
 }
 
-func parseHexBinary(text string) (Value, error) {
+func parseHexBinary(text string) (parsed, error) {
 	b, err := hex.DecodeString(strings.Trim(text, xmlBlanks))
 	if err != nil {
-		return Value{}, errHex
+		return parsed{}, errHex
 	}
-	return HexBinaryValue(b), nil
+	return HexBinaryValue(b).parsed(), nil
 }
 
-func parseBase64Binary(text string) (Value, error) {
+func parseBase64Binary(text string) (parsed, error) {
 	s := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(xmlBlanks, r) {
 			return -1
@@ -41,7 +41,7 @@ func parseBase64Binary(text string) (Value, error) {
 	}, text)
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil {
-		return Value{}, errBase64
+		return parsed{}, errBase64
 	}
-	return Base64BinaryValue(b), nil
+	return Base64BinaryValue(b).parsed(), nil
 }

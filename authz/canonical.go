@@ -1,22 +1,20 @@
 package authz
 
-import "strings"
-
 // Canonical returns the canonical lexical form of XML Schema 1.0 where the type
 // has one, and the text otherwise: two equal values print alike.
 func (v Value) Canonical() string {
-	switch d := v.data.(type) {
+	switch d := v.Data().(type) {
 	case Moment:
-		return d.canonical(v.typ)
+		return d.canonical(v.Type())
 	case Seconds:
 		return dayTimeText(d)
 	case float64:
 		return canonicalDouble(d)
 	case []byte:
-		if v.typ == HexBinary {
-			return HexBinaryValue(d).text
+		if v.kind == kindHex {
+			return HexBinaryValue(d).Text()
 		}
-		return Base64BinaryValue(d).text
+		return Base64BinaryValue(d).Text()
 	case Mailbox:
 		return v.key
 	case DN:
@@ -24,15 +22,15 @@ func (v Value) Canonical() string {
 	case FQAN:
 		return d.String()
 	}
-	switch v.typ {
-	case Boolean, Integer:
+	switch v.kind {
+	case kindBoolean, kindInteger:
 		return v.key
-	case YearMonthDuration:
-		return yearMonthText(v.data.(int64))
-	case AnyURI:
-		return strings.Trim(v.text, xmlBlanks)
+	case kindYearMonth:
+		return yearMonthText(v.Data().(int64))
+	case kindURI:
+		return v.key
 	}
-	return v.text
+	return v.Text()
 }
 
 // canonical gives times and date-times in UTC; a date keeps a zone between

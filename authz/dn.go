@@ -20,6 +20,7 @@ type name struct {
 	key     string
 	ban     string
 	banHash uint64
+	more    more // of the Value that it was parsed as
 }
 
 // RDN is one relative distinguished name: one attribute, seldom several.

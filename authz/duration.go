@@ -38,12 +38,12 @@ var (
 
 // DayTimeValue returns a value of type dayTimeDuration.
 func DayTimeValue(s Seconds) Value {
-	return Value{typ: DayTimeDuration, text: dayTimeText(s), key: s.key(), data: s}.hashed()
+	return newValue(kindDayTime, dayTimeText(s), s.key(), s)
 }
 
 // YearMonthValue returns a value of type yearMonthDuration.
 func YearMonthValue(months int64) Value {
-	return Value{typ: YearMonthDuration, text: yearMonthText(months), key: strconv.FormatInt(months, 10), data: months}.hashed()
+	return newValue(kindYearMonth, yearMonthText(months), strconv.FormatInt(months, 10), months)
 }
 
 func dayTimeText(s Seconds) string {
@@ -88,49 +88,49 @@ func yearMonthText(months int64) string {
 	return sign + "P" + strconv.FormatInt(y, 10) + "Y" + strconv.FormatInt(m, 10) + "M"
 }
 
-func parseDayTime(text string) (Value, error) {
+func parseDayTime(text string) (parsed, error) {
 	s, negative, ok := durationBody(text)
 	if !ok {
-		return Value{}, errDayTime
+		return parsed{}, errDayTime
 	}
 	days, clock, timed := strings.Cut(s, "T")
 	total := Seconds{}
 	rest, ok := takeUnit(days, 'D', day, &total)
 	if !ok || rest != "" || timed && clock == "" {
-		return Value{}, errDayTime
+		return parsed{}, errDayTime
 	}
 	clock, okHours := takeUnit(clock, 'H', 3600, &total)
 	clock, okMinutes := takeUnit(clock, 'M', 60, &total)
 	whole, fraction, dotted := strings.Cut(strings.TrimSuffix(clock, "S"), ".")
 	if clock != "" && (!strings.HasSuffix(clock, "S") || dotted && !isDigits(fraction)) {
-		return Value{}, errDayTime
+		return parsed{}, errDayTime
 	}
 	if clock != "" {
 		whole += "S"
 	}
 	rest, okSeconds := takeUnit(whole, 'S', 1, &total)
 	if !okHours || !okMinutes || !okSeconds || rest != "" {
-		return Value{}, errDayTime
+		return parsed{}, errDayTime
 	}
 	total.fraction = strings.TrimRight(fraction, "0")
 	if negative {
 		total = total.Negate()
 	}
-	return DayTimeValue(total), nil
+	return DayTimeValue(total).parsed(), nil
 }
 
-func parseYearMonth(text string) (Value, error) {
+func parseYearMonth(text string) (parsed, error) {
 	s, negative, ok := durationBody(text)
 	total := Seconds{}
 	s, okYears := takeUnit(s, 'Y', 12, &total)
 	s, okMonths := takeUnit(s, 'M', 1, &total)
 	if !ok || !okYears || !okMonths || s != "" {
-		return Value{}, errYearMonth
+		return parsed{}, errYearMonth
 	}
 	if negative {
 		total.whole = -total.whole
 	}
-	return YearMonthValue(total.whole), nil
+	return YearMonthValue(total.whole).parsed(), nil
 }
 
 func durationBody(text string) (body string, negative, ok bool) {

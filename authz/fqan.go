@@ -19,7 +19,16 @@ type path struct {
 	group  int    // how much of it is the group path
 	depth  int    // how many groups there are on it
 	hashes [hashedGroups]uint64
+	above  lengthsAbove
+	more   more // of the Value that it was parsed as
 }
+
+// lengthsAbove are the lengths of the groups above an FQAN's own, in bytes modulo
+// 64 and plus one: who looks for groups of few lengths need not look further.
+// If they are more, the first is manyAbove.
+type lengthsAbove [5]uint8
+
+const manyAbove = 0xff
 
 // hashedGroups is how many groups of an FQAN, from the top, are hashed when it
 // is read: it seldom has more.
@@ -66,8 +75,43 @@ func (f *path) hashGroups() {
 		if f.depth < hashedGroups {
 			f.hashes[f.depth] = Hash(f.text[:i])
 		}
+		if i < f.group {
+			f.above.note(f.depth, i)
+		}
 		f.depth++
 	}
+}
+
+func (l *lengthsAbove) note(n, length int) {
+	if n < len(l) {
+		l[n] = uint8(length%(1<<lengthBits)) + 1
+	} else {
+		l[0] = manyAbove
+	}
+}
+
+// any reports whether one of the groups above may have one of the lengths.
+func (l *lengthsAbove) any(lengths uint64) bool {
+	if l[0] == manyAbove {
+		return true
+	}
+	for _, n := range l {
+		if n == 0 {
+			return false
+		}
+		if lengths>>(n-1)&1 != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// inShort returns what a Value keeps of an FQAN.
+func (f FQAN) inShort() (group uint64, above lengthsAbove, length uint16) {
+	if f.path == nil {
+		return Hash(""), above, 0
+	}
+	return f.GroupHash(f.path.depth - 1), f.path.above, uint16(f.path.group)
 }
 
 // Groups returns how many groups lie on the path: 2 of "/vo/group".
@@ -87,16 +131,21 @@ func (f FQAN) GroupHash(n int) uint64 {
 	return f.path.deepHash(n)
 }
 
-func (f *path) deepHash(n int) uint64 {
+func (f *path) deepHash(n int) uint64 { return Hash(f.at(n)) }
+
+// GroupAt returns the nth group on the path, from 0: "/vo" and "/vo/group".
+func (f FQAN) GroupAt(n int) string { return f.path.at(n) }
+
+func (f *path) at(n int) string {
 	end := 0
 	for ; n >= 0; n-- {
 		next := strings.IndexByte(f.text[end+1:f.group], '/')
 		if next < 0 {
-			return Hash(f.text[:f.group])
+			return f.text[:f.group]
 		}
 		end += 1 + next
 	}
-	return Hash(f.text[:end])
+	return f.text[:end]
 }
 
 const rolePart = "/Role="

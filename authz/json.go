@@ -15,7 +15,7 @@ type valueJSON struct {
 
 // MarshalJSON writes type and text.
 func (v Value) MarshalJSON() ([]byte, error) {
-	return json.Marshal(valueJSON{v.typ, v.text})
+	return json.Marshal(valueJSON{v.Type(), v.Text()})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, checking the text again.

@@ -11,19 +11,19 @@ type Mailbox struct{ Local, Domain string }
 
 var errMailbox = errors.New("want local-part@domain")
 
-func parseMailbox(text string) (Value, error) {
+func parseMailbox(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || len(s) > 1024 || !isHostname(s[at+1:]) {
-		return Value{}, errMailbox
+		return parsed{}, errMailbox
 	}
 	local := s[:at]
 	quoted := len(local) > 1 && local[0] == '"' && local[len(local)-1] == '"'
 	if !quoted && strings.ContainsFunc(local, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`"@,;:<>()[]\`, r) }) {
-		return Value{}, errMailbox
+		return parsed{}, errMailbox
 	}
 	m := Mailbox{Local: local, Domain: strings.ToLower(s[at+1:])}
-	return Value{key: m.Local + "@" + m.Domain, data: m}, nil
+	return parsed{key: m.Local + "@" + m.Domain, data: m}, nil
 }
 
 // isHostname reports whether s is letters, digits and hyphens between dots

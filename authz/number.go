@@ -12,7 +12,7 @@ var errDouble = errors.New("want a decimal number with an optional exponent, INF
 // DoubleValue returns a value of type xs:double. Its text is the canonical
 // form of XML Schema. NaN equals NaN and -0 equals 0, as XACML compares them.
 func DoubleValue(f float64) Value {
-	return Value{typ: Double, text: canonicalDouble(f), key: doubleKey(f), data: f}.hashed()
+	return newValue(kindDouble, canonicalDouble(f), doubleKey(f), f)
 }
 
 func doubleKey(f float64) string {
@@ -47,22 +47,22 @@ func canonicalDouble(f float64) string {
 
 // parseDouble reads xs:double of XML Schema 1.0: "+INF" is not in it, nor are
 // Go's hexadecimal forms and underscores.
-func parseDouble(text string) (Value, error) {
+func parseDouble(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	switch s {
 	case "INF":
-		return DoubleValue(math.Inf(1)), nil
+		return DoubleValue(math.Inf(1)).parsed(), nil
 	case "-INF":
-		return DoubleValue(math.Inf(-1)), nil
+		return DoubleValue(math.Inf(-1)).parsed(), nil
 	case "NaN":
-		return DoubleValue(math.NaN()), nil
+		return DoubleValue(math.NaN()).parsed(), nil
 	}
 	if len(s) > 4096 || strings.Trim(s, "0123456789+-.eE") != "" {
-		return Value{}, errDouble
+		return parsed{}, errDouble
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return Value{}, errDouble
+		return parsed{}, errDouble
 	}
-	return DoubleValue(f), nil // out of range is INF or 0, the nearest value
+	return DoubleValue(f).parsed(), nil // out of range is INF or 0, the nearest value
 }

@@ -1,6 +1,9 @@
 package authz
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // Category is the URI of an attribute category (XACML 3.0 core, annex B.2).
 type Category string
@@ -63,19 +66,57 @@ type Request struct {
 	// Credential is what the caller presented, already judged; nil when
 	// nothing was presented. A credential with an error is never anonymous.
 	Credential *Credential
-	// MayMap says that the peer may have accounts leased for the identities that
-	// it asserts (DECISIONS 23). Configuration says so, never a wire.
-	MayMap bool
 	// Decided is the revision that permitted the request. The enforcement point
 	// sets it before it carries obligations out.
 	Decided Revision
+	// MayMap says that the peer may have accounts leased for the identities that
+	// it asserts (DECISIONS 23). Configuration says so, never a wire.
+	MayMap bool
 	// ReturnPolicyIDs asks that the Response lists the policies that applied.
 	ReturnPolicyIDs bool
+	taken           uint8 // of the room
+	room            *room
 }
 
-// Add appends a verified attribute.
+// room is where Add puts values, side by side.
+type room [8]Value
+
+// mostAttributes is how many most requests have: memory that is never used keeps
+// away other that is.
+const mostAttributes = 6
+
+// Add appends a verified attribute. It copies the values: those of all
+// attributes lie together, so that whoever decides can fetch them at once.
 func (r *Request) Add(c Category, id string, values ...Value) {
-	r.Attributes = append(r.Attributes, Attribute{Category: c, ID: id, Values: values, Standing: Verified})
+	if r.Attributes == nil {
+		r.Attributes = make([]Attribute, 0, mostAttributes)
+	}
+	r.Attributes = append(r.Attributes, Attribute{Category: c, ID: id, Values: r.keep(values), Standing: Verified})
+}
+
+func (r *Request) keep(values []Value) []Value {
+	if r.room == nil || int(r.taken)+len(values) > len(r.room) {
+		if len(values) > len(r.room) {
+			return slices.Clone(values)
+		}
+		r.room, r.taken = new(room), 0
+	}
+	from := int(r.taken)
+	to := from + copy(r.room[from:], values)
+	r.taken = uint8(to)
+	return r.room[from:to:to]
+}
+
+// Touch looks at the values in the room: they come out of memory together then,
+// not one after the other as somebody needs them.
+func (r *Request) Touch() (sum uint64) {
+	if r.room == nil {
+		return 0
+	}
+	for i := range r.room[:min(int(r.taken), len(r.room))] {
+		sum += r.room[i].hash
+	}
+	return sum
 }
 
 // Values yields the values of every attribute of that category and id, of

@@ -103,16 +103,16 @@ func (m Moment) AddMonths(months int64) (Moment, error) {
 }
 
 // DateTimeValue returns a value of type xs:dateTime.
-func DateTimeValue(m Moment) Value { return m.value(DateTime) }
+func DateTimeValue(m Moment) Value { return m.value(kindDateTime, DateTime) }
 
 // DateValue returns a value of type xs:date: the day on which m is.
-func DateValue(m Moment) Value { return m.Date().value(Date) }
+func DateValue(m Moment) Value { return m.Date().value(kindDate, Date) }
 
 // TimeValue returns a value of type xs:time: the time of day of m.
-func TimeValue(m Moment) Value { return m.TimeOfDay().value(Time) }
+func TimeValue(m Moment) Value { return m.TimeOfDay().value(kindTime, Time) }
 
-func (m Moment) value(t DataType) Value {
-	return Value{typ: t, text: m.format(t), key: m.UTC().key(), data: m}.hashed()
+func (m Moment) value(k kind, t DataType) Value {
+	return newValue(k, m.format(t), m.UTC().key(), m)
 }
 
 func (m Moment) format(t DataType) string {
@@ -151,48 +151,48 @@ func zoneText(minutes int) string {
 	return fmt.Sprintf("+%02d:%02d", minutes/60, minutes%60)
 }
 
-func parseDateTime(text string) (Value, error) {
+func parseDateTime(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	date, rest, ok := strings.Cut(s, "T")
 	if !ok || len(s) > 4096 {
-		return Value{}, errDateTime
+		return parsed{}, errDateTime
 	}
 	first, err := parseDay(date)
 	if err != nil {
-		return Value{}, errDateTime
+		return parsed{}, errDateTime
 	}
 	m, err := parseClock(rest)
 	if err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
 	m.local.whole += first * day
-	return DateTimeValue(m), nil
+	return DateTimeValue(m).parsed(), nil
 }
 
-func parseDate(text string) (Value, error) {
+func parseDate(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	m, s, err := cutZone(s)
 	if err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
 	first, err := parseDay(s)
 	if err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
 	m.local.whole = first * day
-	return DateValue(m), nil
+	return DateValue(m).parsed(), nil
 }
 
-func parseTime(text string) (Value, error) {
+func parseTime(text string) (parsed, error) {
 	s := strings.Trim(text, xmlBlanks)
 	if len(s) > 4096 {
-		return Value{}, errTime
+		return parsed{}, errTime
 	}
 	m, err := parseClock(s)
 	if err != nil {
-		return Value{}, err
+		return parsed{}, err
 	}
-	return TimeValue(m), nil
+	return TimeValue(m).parsed(), nil
 }
 
 // parseClock reads "hh:mm:ss.fff±hh:mm". 24:00:00 is the next midnight.

@@ -37,19 +37,92 @@ const (
 // Value is one typed value. It is immutable and carries its comparison key,
 // so that equality and hashing cost nothing twice. The zero Value has no type
 // and equals nothing.
+//
+// It is small, and what a decision looks at first comes first: most requests are
+// decided by hashes and never come to what lies behind [Value.Data].
 type Value struct {
-	typ  DataType
+	hash  uint64 // of the key
+	also  uint64 // of the name's ban key, or of the FQAN's group
+	kind  kind
+	above lengthsAbove // of an FQAN
+	group uint16       // how much of an FQAN's key is its group
+	key   string
+	more  *more // nil if the type is a known one, the text the key, and there are no data
+}
+
+// more is what else there is to a value.
+type more struct {
+	typ  DataType // of an opaque one
 	text string
-	key  string
-	hash uint64 // of the key
 	data any
 }
 
+// kind is the number of a data type; that of the zero Value is 0.
+type kind uint8
+
+// The kinds; opaque is any type that this package does not know.
+const (
+	opaque kind = iota + 1
+	kindString
+	kindURI
+	kindBoolean
+	kindInteger
+	kindDouble
+	kindDateTime
+	kindDate
+	kindTime
+	kindDayTime
+	kindYearMonth
+	kindHex
+	kindBase64
+	kindMailbox
+	kindAddress
+	kindDomain
+	kindDN
+	kindFQAN
+	kindXPath
+)
+
+// newValue completes a value of a known type, or of one that more is needed for.
+func newValue(k kind, text, key string, data any) Value {
+	v := Value{kind: k, key: key, hash: Hash(key)}
+	if data != nil || text != key {
+		v.more = &more{text: text, data: data}
+	}
+	v.shorten(data)
+	return v
+}
+
+// shorten notes what a Value keeps of names.
+func (v *Value) shorten(data any) {
+	switch d := data.(type) {
+	case DN:
+		v.also = d.BanHash()
+	case FQAN:
+		v.also, v.above, v.group = d.inShort()
+	}
+}
+
+// opaqueValue is a value of a type that this package cannot read.
+func opaqueValue(t DataType, text string) Value {
+	return Value{kind: opaque, key: text, hash: Hash(text), more: &more{typ: t, text: text}}
+}
+
 // Type returns the data type.
-func (v Value) Type() DataType { return v.typ }
+func (v Value) Type() DataType {
+	if v.kind == opaque {
+		return v.more.typ
+	}
+	return readers[v.kind].typ
+}
 
 // Text returns the lexical form as it was presented, never normalised.
-func (v Value) Text() string { return v.text }
+func (v Value) Text() string {
+	if v.more == nil {
+		return v.key
+	}
+	return v.more.text
+}
 
 // Key returns the comparison key: two values of one type are equal if and
 // only if their keys are. Keys of different types are not comparable.
@@ -58,11 +131,19 @@ func (v Value) Key() string { return v.key }
 // Hash returns the [Hash] of the key.
 func (v Value) Hash() uint64 { return v.hash }
 
-// hashed completes a value whose key is set.
-func (v Value) hashed() Value {
-	v.hash = Hash(v.key)
-	return v
+// BanHash returns the [Hash] of the ban key of an x500Name, as [DN.BanHash] does,
+// without a look at the name; ok is false for other types.
+func (v *Value) BanHash() (hash uint64, ok bool) { return v.also, v.kind == kindDN }
+
+// Group returns the group of an fqan with its [Hash], and whether there is a role;
+// ok is false for other types.
+func (v *Value) Group() (group string, hash uint64, role, ok bool) {
+	return v.key[:v.group], v.also, len(v.key) > int(v.group), v.kind == kindFQAN
 }
+
+// MayLieBelow reports whether, of the groups above that of an fqan, one may be of
+// a length, in bytes modulo 64, that is in the set.
+func (v *Value) MayLieBelow(lengths uint64) bool { return v.above.any(lengths) }
 
 // Data returns the parsed form, which must not be changed:
 //
@@ -73,36 +154,46 @@ func (v Value) hashed() Value {
 //	dnsName [DomainName], xpathExpression [XPath], fqan [FQAN]
 //
 // and nil for string, anyURI and opaque types, whose text says everything.
-func (v Value) Data() any { return v.data }
+func (v Value) Data() any {
+	if v.more == nil {
+		return nil
+	}
+	return v.more.data
+}
 
 // Equal reports whether v and w have the same type and the same meaning under
 // that type's own equality.
 func (v Value) Equal(w Value) bool {
-	return v.typ != "" && v.key == w.key && v.typ == w.typ
+	return v.kind != 0 && v.kind == w.kind && v.hash == w.hash && v.key == w.key && (v.kind != opaque || v.more.typ == w.more.typ)
 }
 
 // IsZero reports whether v is the zero Value.
-func (v Value) IsZero() bool { return v.typ == "" }
+func (v Value) IsZero() bool { return v.kind == 0 }
 
 // String renders v for people: its text alone. It does not escape control
 // characters; printers to a terminal or a log must.
-func (v Value) String() string { return v.text }
+func (v Value) String() string { return v.Text() }
 
 // StringValue returns a value of type xs:string.
-func StringValue(s string) Value { return Value{typ: String, text: s, key: s}.hashed() }
+func StringValue(s string) Value { return newValue(kindString, s, s, nil) }
 
 // URIValue returns a value of type xs:anyURI. It is compared by code points
 // (XACML 3.0 core, A.3.1: anyURI-equal), never normalised.
-func URIValue(s string) Value { return Value{typ: AnyURI, text: s, key: s}.hashed() }
+func URIValue(s string) Value { return newValue(kindURI, s, s, nil) }
 
 // BooleanValue returns a value of type xs:boolean.
 func BooleanValue(b bool) Value {
-	s := "false"
 	if b {
-		s = "true"
+		return truth
 	}
-	return Value{typ: Boolean, text: s, key: s, data: b}.hashed()
+	return falsehood
 }
+
+// Conditions make many of them.
+var (
+	truth     = newValue(kindBoolean, "true", "true", true)
+	falsehood = newValue(kindBoolean, "false", "false", false)
+)
 
 // IntegerValue returns a value of type xs:integer.
 func IntegerValue(n int64) Value { return BigIntegerValue(big.NewInt(n)) }
@@ -111,17 +202,17 @@ func IntegerValue(n int64) Value { return BigIntegerValue(big.NewInt(n)) }
 // caller must not change n afterwards.
 func BigIntegerValue(n *big.Int) Value {
 	s := n.String()
-	return Value{typ: Integer, text: s, key: s, data: n}.hashed()
+	return newValue(kindInteger, s, s, n)
 }
 
 // DNValue returns a value of type x500Name.
 func DNValue(d DN) Value {
-	return Value{typ: X500Name, text: d.Comma(), key: d.Key(), data: d}.hashed()
+	return newValue(kindDN, d.Comma(), d.Key(), d)
 }
 
 // FQANValue returns a value of the gLite FQAN type.
 func FQANValue(f FQAN) Value {
-	return Value{typ: FQANType, text: f.String(), key: f.Key(), data: f}.hashed()
+	return newValue(kindFQAN, f.String(), f.Key(), f)
 }
 
 // ParseValue reads the lexical form of a value of type t, as XML Schema 1.0
@@ -132,85 +223,120 @@ func FQANValue(f FQAN) Value {
 // and quotes the start of the text.
 func ParseValue(t DataType, text string) (Value, error) {
 	t = t.Canonical()
-	parse, known := parsers[t]
+	k, known := kinds[t]
 	if !known {
-		return Value{typ: t, text: text, key: text}.hashed(), nil
+		return opaqueValue(t, text), nil
 	}
-	v, err := parse(text)
+	p, err := readers[k].read(text)
 	if err != nil {
 		return Value{}, fmt.Errorf("not a %s: %q: %w", t.Name(), clip(text), err)
 	}
-	v.typ, v.text = t, text
-	return v.hashed(), nil
+	if p.more == nil {
+		return newValue(k, text, p.key, p.data), nil
+	}
+	*p.more = more{text: text, data: p.data}
+	v := Value{kind: k, key: p.key, hash: Hash(p.key), more: p.more}
+	v.shorten(p.data)
+	return v, nil
 }
 
 // Known reports whether this package can read and compare values of type t.
-func (t DataType) Known() bool { _, ok := parsers[t.Canonical()]; return ok }
+func (t DataType) Known() bool { _, ok := kinds[t.Canonical()]; return ok }
 
 // Name returns the part of the URI that people use: "string", "x500Name".
 func (t DataType) Name() string {
 	return string(t[strings.LastIndexAny(string(t), "#:/")+1:])
 }
 
-// parsers holds one reader per data type. Each returns a Value with key and
-// data; ParseValue sets type and text. It is written once, here, and only read.
-var parsers = map[DataType]func(string) (Value, error){
-	String:   func(s string) (Value, error) { return Value{key: s}, nil },
-	AnyURI:   func(s string) (Value, error) { return Value{key: strings.Trim(s, xmlBlanks)}, nil },
-	Boolean:  parseBoolean,
-	Integer:  parseInteger,
-	Double:   parseDouble,
-	DateTime: parseDateTime,
-	Date:     parseDate,
-	Time:     parseTime,
-
-	DayTimeDuration:   parseDayTime,
-	YearMonthDuration: parseYearMonth,
-
-	HexBinary:    parseHexBinary,
-	Base64Binary: parseBase64Binary,
-	RFC822Name:   parseMailbox,
-	IPAddress:    parseAddress,
-	DNSName:      parseDomain,
-	X500Name:     parseDNValue,
-	FQANType:     parseFQANValue,
-	// The category comes from an attribute of the element: see XPathValue.
-	XPathExpression: func(s string) (Value, error) { return XPathValue(s, "", nil), nil },
+// parsed is the meaning of a text.
+type parsed struct {
+	key  string
+	data any
+	more *more // where there is room for it already, or nil
 }
 
-func parseBoolean(s string) (Value, error) {
+// parsed takes a value as the meaning of another text.
+func (v Value) parsed() parsed { return parsed{key: v.key, data: v.Data()} }
+
+// readers holds each data type under its kind. It is written once, here, and
+// only read.
+var readers = [...]struct {
+	typ  DataType
+	read func(string) (parsed, error)
+}{
+	{},            // of the zero Value
+	opaque:        {},
+	kindString:    {String, func(s string) (parsed, error) { return parsed{key: s}, nil }},
+	kindURI:       {AnyURI, func(s string) (parsed, error) { return parsed{key: strings.Trim(s, xmlBlanks)}, nil }},
+	kindBoolean:   {Boolean, parseBoolean},
+	kindInteger:   {Integer, parseInteger},
+	kindDouble:    {Double, parseDouble},
+	kindDateTime:  {DateTime, parseDateTime},
+	kindDate:      {Date, parseDate},
+	kindTime:      {Time, parseTime},
+	kindDayTime:   {DayTimeDuration, parseDayTime},
+	kindYearMonth: {YearMonthDuration, parseYearMonth},
+	kindHex:       {HexBinary, parseHexBinary},
+	kindBase64:    {Base64Binary, parseBase64Binary},
+	kindMailbox:   {RFC822Name, parseMailbox},
+	kindAddress:   {IPAddress, parseAddress},
+	kindDomain:    {DNSName, parseDomain},
+	kindDN:        {X500Name, parseDNValue},
+	kindFQAN:      {FQANType, parseFQANValue},
+	// The category comes from an attribute of the element: see XPathValue.
+	kindXPath: {XPathExpression, func(s string) (parsed, error) { return XPathValue(s, "", nil).parsed(), nil }},
+}
+
+// kinds is the kind of each type that this package knows.
+var kinds = func() map[DataType]kind {
+	of := map[DataType]kind{}
+	for k, r := range readers {
+		if r.typ != "" {
+			of[r.typ] = kind(k)
+		}
+	}
+	return of
+}()
+
+func parseBoolean(s string) (parsed, error) {
 	switch strings.Trim(s, xmlBlanks) {
 	case "true", "1":
-		return BooleanValue(true), nil
+		return parsed{key: "true", data: true}, nil
 	case "false", "0":
-		return BooleanValue(false), nil
+		return parsed{key: "false", data: false}, nil
 	}
-	return Value{}, fmt.Errorf("want true, false, 1 or 0")
+	return parsed{}, fmt.Errorf("want true, false, 1 or 0")
 }
 
-func parseInteger(s string) (Value, error) {
+func parseInteger(s string) (parsed, error) {
 	digits := strings.Trim(s, xmlBlanks)
 	if bare := strings.TrimLeft(digits, "+-"); len(digits)-len(bare) > 1 || bare == "" || strings.Trim(bare, "0123456789") != "" {
-		return Value{}, fmt.Errorf("want an optional sign and decimal digits")
+		return parsed{}, fmt.Errorf("want an optional sign and decimal digits")
 	}
 	if len(digits) > 4096 {
-		return Value{}, fmt.Errorf("longer than 4096 digits")
+		return parsed{}, fmt.Errorf("longer than 4096 digits")
 	}
 	n, ok := new(big.Int).SetString(digits, 10)
 	if !ok {
-		return Value{}, fmt.Errorf("want an optional sign and decimal digits")
+		return parsed{}, fmt.Errorf("want an optional sign and decimal digits")
 	}
-	return BigIntegerValue(n), nil
+	return parsed{key: n.String(), data: n}, nil
 }
 
-func parseDNValue(s string) (Value, error) {
+func parseDNValue(s string) (parsed, error) {
 	d, err := ParseDN(s)
-	return Value{key: d.Key(), data: d}, err
+	if err != nil {
+		return parsed{}, err
+	}
+	return parsed{d.Key(), d, &d.name.more}, nil
 }
 
-func parseFQANValue(s string) (Value, error) {
+func parseFQANValue(s string) (parsed, error) {
 	f, err := ParseFQAN(s)
-	return Value{key: f.Key(), data: f}, err
+	if err != nil {
+		return parsed{}, err
+	}
+	return parsed{f.Key(), f, &f.path.more}, nil
 }
 
 const xmlBlanks = " \t\r\n"

@@ -205,7 +205,7 @@ func FuzzParseValue(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for typ := range parsers {
+		for typ := range kinds {
 			v, err := ParseValue(typ, text)
 			if err != nil {
 				continue

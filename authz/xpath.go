@@ -21,5 +21,5 @@ func XPathValue(expression string, c Category, namespaces map[string]string) Val
 	for _, prefix := range slices.Sorted(maps.Keys(namespaces)) {
 		key.WriteString("\x00" + prefix + "=" + namespaces[prefix])
 	}
-	return Value{typ: XPathExpression, text: expression, key: key.String(), data: XPath{Expression: expression, Category: c, Namespaces: namespaces}}.hashed()
+	return newValue(kindXPath, expression, key.String(), XPath{Expression: expression, Category: c, Namespaces: namespaces})
 }

@@ -67,12 +67,12 @@ func (c *compilation) banKind(m *policies.Match) *banKind {
 	if m.Attribute.(*policies.Designator).MustBePresent {
 		return nil
 	}
-	var first match
+	first := match{matchRest: new(matchRest)}
 	errs := len(c.errs)
 	c.match(m, &first)
 	c.errs = c.errs[:errs] // whoever compiles the rule says so again
 	f, _ := lookupFunction(m.Function)
-	if first.reading < 0 || first.test != nil || !f.reader.single {
+	if first.reading < 0 || first.tested || f.reader == nil || !f.reader.single {
 		return nil
 	}
 	return &banKind{owner: c.owner, attr: first.attr, reader: f.reader, reading: int(first.reading)}
@@ -113,7 +113,7 @@ func hashAll(all []*ban) {
 
 // eval looks no further than the hash for all but those who are banned.
 func (b *ban) eval(f *frame, side views) outcome {
-	if f.trace == nil && (!side.has(denyView) || !f.hasKey(file{b.kind.reading, b.hash}, denyView)) {
+	if f.trace == nil && (!side.has(denyView) || !f.hasKey(file{b.kind.reading, b.hash}, f.extent(denyView, false))) {
 		return notApplicable
 	}
 	return b.rule().eval(f, side)
@@ -126,10 +126,11 @@ func (b *ban) rule() *rule {
 	}
 	var l keyList
 	from := b.row.Rule()
-	m := match{from: onlyMatch(from), attr: b.kind.attr, reading: int32(b.kind.reading)}
-	b.kind.reader.literal(m.from.Value, &l)
-	m.key = l.keys[0]
-	all := []match{m}
+	b.kind.reader.literal(onlyMatch(from).Value, &l)
+	all := []match{{
+		key: literalKey{l.keys[0].hash, l.keys[0].key}, reading: int32(b.kind.reading),
+		matchRest: &matchRest{from: onlyMatch(from), attr: b.kind.attr},
+	}}
 	b.made.CompareAndSwap(nil, &rule{
 		from: from, owner: b.kind.owner, effect: from.Effect, timed: isTimed(from),
 		target: &target{from: from.Target, plain: all, anyOf: []anyOf{{[]allOf{{all}}}}},

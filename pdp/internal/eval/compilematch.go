@@ -36,7 +36,7 @@ func (c *compilation) match(from *policies.Match, to *match) {
 	if d, ok := from.Attribute.(*policies.Designator); ok && f.reader != nil && d.MustBePresent {
 		to.attr.missing = missing(d, from.Value) // which would do
 	}
-	if f.reader != nil && to.attr.selector == nil && c.keyedMatch(f, to) {
+	if to.attr.selector == nil && c.keyedMatch(f, to) {
 		return
 	}
 	test, err := f.bindLiteral(from.Value)
@@ -44,7 +44,7 @@ func (c *compilation) match(from *policies.Match, to *match) {
 		c.fail(from.Position, "%s: %s", shortName(from.Function), err)
 		return
 	}
-	to.test = test
+	to.test, to.tested = test, true
 	if f.needs != nil && to.attr.selector == nil {
 		f.needs(c, to)
 	}
@@ -52,15 +52,36 @@ func (c *compilation) match(from *policies.Match, to *match) {
 
 // keyedMatch makes the comparison one of keys, if the literal has a key.
 func (c *compilation) keyedMatch(f *function, to *match) bool {
-	var l keyList
-	f.reader.literal(to.from.Value, &l)
-	if len(l.keys) == 0 {
+	switch {
+	case f.reader != nil:
+		var l keyList
+		f.reader.literal(to.from.Value, &l)
+		if len(l.keys) == 0 {
+			return false
+		}
+		c.compareKeys(to, f.reader, l.keys[0].key) // equality has no other
+	case f.equality != nil:
+		reader, key := f.equality(to.from.Value)
+		if reader == nil {
+			return false
+		}
+		c.compareKeys(to, reader, key)
+	default:
 		return false
 	}
-	to.key = l.keys[0] // equality has no other
-	to.key.key = c.text(to.key.key)
-	to.reading = int32(c.reading(reading{slot: to.attr.slot, by: f.reader}))
 	return true
+}
+
+func (c *compilation) compareKeys(to *match, by *keyReader, key string) {
+	to.key = literalKey{authz.Hash(key), c.text(key)}
+	to.reading = int32(c.reading(reading{slot: to.attr.slot, by: by}))
+	c.wants(int(to.reading), to.key.hash)
+}
+
+// wants notes the length of a key that a policy asks for.
+func (c *compilation) wants(reading int, hash uint64) {
+	wanted := &c.compiler.names.lengths[reading]
+	*wanted = wanted.with(hash)
 }
 
 // mostTexts bounds how many literals are kept to be shared.
@@ -98,8 +119,8 @@ func needsGroup(c *compilation, m *match) {
 	var keys []file
 	if p, err := newFQANPattern(text); err == nil {
 		by := c.reading(reading{slot: m.attr.slot, by: groupKey})
-		hash, wanted := authz.Hash(p.group), &c.compiler.names.lengths[by]
-		*wanted = wanted.with(hash)
+		hash := authz.Hash(p.group)
+		c.wants(by, hash)
 		keys = append(keys, file{by, hash})
 	}
 	if m.from.Function == profile.FunctionBanFQAN {

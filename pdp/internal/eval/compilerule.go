@@ -36,18 +36,20 @@ func (c *compilation) newRule(r *policies.Rule) *rule {
 	case n <= 2:
 		all := new(struct {
 			rule
-			goal    target
 			matches [2]match
+			goal    target
+			rest    [2]matchRest
 		})
-		c.targetInto(&all.goal, r.Target, all.matches[:n])
+		c.targetInto(&all.goal, r.Target, all.matches[:n], all.rest[:n])
 		out, all.target = &all.rule, &all.goal
 	default:
 		all := new(struct {
 			rule
-			goal    target
 			matches [4]match
+			goal    target
+			rest    [4]matchRest
 		})
-		c.targetInto(&all.goal, r.Target, all.matches[:n])
+		c.targetInto(&all.goal, r.Target, all.matches[:n], all.rest[:n])
 		out, all.target = &all.rule, &all.goal
 	}
 	if out.target != nil {
@@ -73,7 +75,8 @@ func (c *compilation) target(t *policies.Target) *target {
 		return nil
 	}
 	out := new(target)
-	c.targetInto(out, t, make([]match, matchesIn(t)))
+	n := matchesIn(t)
+	c.targetInto(out, t, make([]match, n), make([]matchRest, n))
 	return out
 }
 
@@ -91,7 +94,10 @@ func matchesIn(t *policies.Target) (n int) {
 }
 
 // targetInto compiles a target, with room for its matches.
-func (c *compilation) targetInto(out *target, t *policies.Target, room []match) {
+func (c *compilation) targetInto(out *target, t *policies.Target, room []match, rest []matchRest) {
+	for i := range room {
+		room[i].matchRest = &rest[i]
+	}
 	out.from, out.anyOf, out.plain = t, make([]anyOf, len(t.AnyOf)), room
 	for i, a := range t.AnyOf {
 		if len(a.AllOf) != 1 {

@@ -62,6 +62,7 @@ type frame struct {
 	trace      *tracer
 	calls      *calls // of access-permitted; nil before the first
 	depth      int    // of evaluations within others
+	touched    uint64
 }
 
 // namedCell says which attributes of the request bear a name.
@@ -111,6 +112,7 @@ func (f *frame) now() time.Time {
 // reports whether all of the request is verified.
 func (f *frame) arrange(r *authz.Request) bool {
 	uniform := true
+	f.touched = r.Touch()
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
 		uniform = uniform && a.Standing == authz.Verified
@@ -258,21 +260,22 @@ func (f *frame) moment(s *slot) (authz.Value, bool) {
 	return v, !v.IsZero() && (s.typ == "" || s.typ == v.Type())
 }
 
-// hasKey reports whether a view sees a value with that key under a reading.
-func (f *frame) hasKey(k file, v view) bool {
-	for _, have := range f.readKeys(k.reading, f.extent(v, false)) {
-		if have.hash == k.hash {
+// hasKey reports whether there is a value with that hash of a key under a reading.
+func (f *frame) hasKey(k file, extent int) bool {
+	keys := f.readKeys(k.reading, extent)
+	for i := range keys {
+		if keys[i].hash == k.hash {
 			return true
 		}
 	}
 	return false
 }
 
-// hasAny reports whether a view sees a value with one of the keys; true if
-// there are none.
-func (f *frame) hasAny(keys []file, v view) bool {
+// hasAny reports whether there is a value with one of the keys; true if there
+// are none.
+func (f *frame) hasAny(keys []file, extent int) bool {
 	for i := range keys {
-		if f.hasKey(keys[i], v) {
+		if f.hasKey(keys[i], extent) {
 			return true
 		}
 	}

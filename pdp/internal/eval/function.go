@@ -23,6 +23,9 @@ type function struct {
 	only bool
 	// reader, of an equality, says by which keys it compares.
 	reader *keyReader
+	// equality, of a predicate that for some literals is equality of keys, gives the
+	// reader and the literal's key; nil for the others.
+	equality func(literal authz.Value) (*keyReader, string)
 	// needs files a match by keys that its values must have.
 	needs func(c *compilation, m *match)
 }

@@ -26,6 +26,7 @@ func (l functions) own() {
 	l[profile.FunctionBanFQAN] = predicate(authz.String, acceptsAny, bindBanFQAN)
 	l[profile.FunctionAnchoredRegexp].needs = needsPrefix
 	l[profile.FunctionFQANPattern].needs = needsGroup
+	l[profile.FunctionFQANPattern].equality = fqanPatternKey
 	l[profile.FunctionBanFQAN].needs = needsGroup
 	l[profile.FunctionSubtree] = predicate(authz.X500Name, acceptsAny, bindSubtree)
 	l[profile.FunctionBanSubtree] = predicate(authz.String, acceptsAny, bindBanSubtree)
@@ -113,6 +114,22 @@ func bindFQANPattern(literal authz.Value) (test, error) {
 		}
 		return ok && pattern.fits(f), nil
 	}, err
+}
+
+// fqanPatternKey gives the key of the patterns without some role, but for those
+// of a group with what is below and one role.
+func fqanPatternKey(literal authz.Value) (*keyReader, string) {
+	p, err := newFQANPattern(literal.Text())
+	switch {
+	case err != nil || p.someRole:
+		return nil, ""
+	case p.below == "":
+		f, _ := authz.ParseFQAN(strings.TrimSuffix(p.group+"/Role="+p.role, "/Role="))
+		return keyReaders[profile.FunctionFQAN], f.Key()
+	case p.role == "":
+		return plainGroupKey, p.group
+	}
+	return nil, ""
 }
 
 // fqanPattern is a group, perhaps with all below it, and a role: none, one, or

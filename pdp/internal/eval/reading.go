@@ -24,11 +24,25 @@ type keyList struct{ keys []hashedKey }
 type hashedKey struct {
 	hash uint64
 	key  string
+	of   *authz.Value // whose ban key it is, which is far: few look at more than its hash
+}
+
+// is reports whether a key is that of a literal.
+func (k *hashedKey) is(literal *literalKey) bool {
+	return k.hash == literal.hash && (k.key == literal.key && k.of == nil || k.of != nil && banName(*k.of) == literal.key)
+}
+
+// literalKey is the key of a literal with its hash.
+type literalKey struct {
+	hash uint64
+	key  string
 }
 
 func (l *keyList) add(key string) { l.put(authz.Hash(key), key) }
 
-func (l *keyList) put(hash uint64, key string) { l.keys = append(l.keys, hashedKey{hash, key}) }
+func (l *keyList) put(hash uint64, key string) {
+	l.keys = append(l.keys, hashedKey{hash: hash, key: key})
+}
 
 // reading is a key reader applied to a slot.
 type reading struct {
@@ -45,14 +59,18 @@ func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
 		switch r.by {
 		case ownKey:
 			to.put(v.Hash(), v.Key())
-		case groupKey:
-			groupKeys(v, to, wanted)
+		case groupKey, plainGroupKey:
+			groupKeys(v, to, wanted, r.by == plainGroupKey)
 		case prefixKey:
 			if s := v.Text(); len(s) >= r.length {
 				to.add(s[:r.length])
 			}
 		case banNameReader:
-			banNameKey(v, to)
+			if hash, ok := v.BanHash(); ok {
+				to.keys = append(to.keys, hashedKey{hash: hash, of: v})
+			} else {
+				banNameKey(v, to)
+			}
 		default:
 			r.by.value(*v, to)
 		}
@@ -75,17 +93,40 @@ var (
 	groupKey = &keyReader{name: "group"}
 )
 
-// groupKeys leaves out the texts: nothing is compared with them.
-func groupKeys(v *authz.Value, to *keyList, wanted lengths) {
-	f, ok := v.Data().(authz.FQAN)
+// plainGroupKey is groupKey for FQANs without a role, and has none for others:
+// of them a pattern "/vo/group/*" holds exactly if they have its group for a key.
+var plainGroupKey = &keyReader{name: "plain group"}
+
+func groupKeys(v *authz.Value, to *keyList, wanted lengths, plain bool) {
+	group, hash, role, ok := v.Group()
 	if !ok {
-		if f, ok = asFQAN(*v); !ok {
-			return
-		}
+		otherGroupKeys(v, to, wanted, plain)
+		return
 	}
-	for i := range f.Groups() {
+	if plain && role {
+		return
+	}
+	if wanted.has(hash) {
+		to.put(hash, group)
+	}
+	if v.MayLieBelow(uint64(wanted)) {
+		f := v.Data().(authz.FQAN)
+		groupsOf(f, f.Groups()-1, to, wanted)
+	}
+}
+
+// otherGroupKeys reads FQANs that come as values of another type.
+func otherGroupKeys(v *authz.Value, to *keyList, wanted lengths, plain bool) {
+	if f, ok := asFQAN(*v); ok && !(plain && f.Role() != "") {
+		groupsOf(f, f.Groups(), to, wanted)
+	}
+}
+
+// groupsOf adds the first n groups on the path of an FQAN.
+func groupsOf(f authz.FQAN, n int, to *keyList, wanted lengths) {
+	for i := range n {
 		if hash := f.GroupHash(i); wanted.has(hash) {
-			to.put(hash, "")
+			to.put(hash, f.GroupAt(i))
 		}
 	}
 }
@@ -114,7 +155,9 @@ func alike(name string, key func(authz.Value, *keyList)) *keyReader {
 }
 
 func fqanKey(v authz.Value, to *keyList) {
-	if f, ok := asFQAN(v); ok {
+	if v.Type() == authz.FQANType {
+		to.put(v.Hash(), v.Key())
+	} else if f, ok := asFQAN(v); ok {
 		to.add(f.Key())
 	}
 }

@@ -26,16 +26,22 @@ type anyOf struct{ allOf []allOf }
 
 type allOf struct{ matches conjunction }
 
-// match is one comparison with a literal: by key, or by a test. What most
-// requests fail at comes first.
+// match is one comparison with a literal: by key, or by a test. Its parts that
+// most requests look at lie together with those of its neighbours.
 type match struct {
-	attr     *attribute // designator or selector
-	reading  int32      // of the key, -1 without one
-	required bool       // the attribute must be present
 	// key is that of a keyed match. Of a tested one it is a hash alone, which a
 	// value must have for the match to hold.
-	key  hashedKey
-	test test // nil for a keyed match
+	key      literalKey
+	reading  int32 // of the key, -1 without one
+	required bool  // the attribute must be present
+	tested   bool  // there is a test
+	*matchRest
+}
+
+// matchRest is what else there is to a match.
+type matchRest struct {
+	attr *attribute // designator or selector
+	test test       // nil for a keyed match
 	from *policies.Match
 	// files, of a tested match, stand for key where there is not one but
 	// several of which a value must have one; nil if there are no such keys.
@@ -115,23 +121,25 @@ type conjunction []match
 
 // eval lets one False beat Indeterminate, and so looks first at keys alone.
 func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
-	rest := false
+	rest, extent := false, f.extent(v, false)
 	for i := range ms {
 		switch m := &ms[i]; {
+		case !m.required && !m.tested:
+			if !m.compare(f, extent) {
+				return noMatch, nil
+			}
 		case m.required:
 			rest = true
 		case m.reading < 0:
-			if !f.hasAny(m.several(), v) {
+			if !f.hasAny(m.several(), extent) {
 				return noMatch, nil
 			}
 			rest = true
-		case m.test != nil:
-			if !f.hasKey(file{int(m.reading), m.key.hash}, v) {
+		default:
+			if !f.hasKey(file{int(m.reading), m.key.hash}, extent) {
 				return noMatch, nil
 			}
 			rest = true
-		case !m.compare(f, v):
-			return noMatch, nil
 		}
 	}
 	if !rest {
@@ -143,7 +151,7 @@ func (ms conjunction) eval(f *frame, v view) (match3, *authz.Status) {
 func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 	result, cause := matches, (*authz.Status)(nil)
 	for i := range ms {
-		if ms[i].test == nil && !ms[i].required {
+		if !ms[i].tested && !ms[i].required {
 			continue
 		}
 		m, status := ms[i].eval(f, v)
@@ -163,13 +171,13 @@ func (ms conjunction) evalRest(f *frame, v view) (match3, *authz.Status) {
 func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 	var bag []authz.Value
 	var status *authz.Status
-	if m.required || m.test != nil {
+	if m.required || m.tested {
 		if bag, status = m.attr.bag(f, v, false); status != nil {
 			return indeterminate, status
 		}
 	}
-	if m.test == nil {
-		if m.compare(f, v) {
+	if !m.tested {
+		if m.compare(f, f.extent(v, false)) {
 			return matches, nil
 		}
 		return noMatch, nil
@@ -187,10 +195,10 @@ func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 	return result, status
 }
 
-func (m *match) compare(f *frame, v view) bool {
-	keys := f.readKeys(int(m.reading), f.extent(v, false))
+func (m *match) compare(f *frame, extent int) bool {
+	keys := f.readKeys(int(m.reading), extent)
 	for i := range keys {
-		if keys[i].hash == m.key.hash && keys[i].key == m.key.key {
+		if keys[i].is(&m.key) {
 			return true
 		}
 	}

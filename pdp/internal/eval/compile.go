@@ -230,6 +230,7 @@ func (c *compilation) policySet(s *policies.PolicySet, old node) node {
 		}
 		return nil
 	})
+	out.pass()
 	return out
 }
 
@@ -246,6 +247,7 @@ func (c *compilation) policy(p *policies.Policy, old node) node {
 		}
 		return c.rule(it.(*policies.Rule))
 	})
+	out.pass()
 	return out
 }
 

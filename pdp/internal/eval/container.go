@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -39,6 +40,7 @@ type container struct {
 	combine  algorithm
 	duties   *duties
 	why      *authz.Reason
+	only     child // whose answer is the container's; nil if more goes into that
 }
 
 var _ node = (*container)(nil)
@@ -60,6 +62,9 @@ func (c *container) eval(f *frame, side views) outcome {
 }
 
 func (c *container) answer(f *frame, side views) outcome {
+	if c.only != nil && !f.request.ReturnPolicyIDs {
+		return c.only.eval(f, side)
+	}
 	below, permits, denies, status := c.look(f, side)
 	if below == 0 {
 		return notApplicable
@@ -76,6 +81,14 @@ func (c *container) answer(f *frame, side views) outcome {
 		f.applied = append(f.applied, authz.PolicyID{ID: c.header.ID, Version: c.header.Version, Set: c.set})
 	}
 	return o
+}
+
+// pass finds out whether all there is to the container is one child: the
+// policies of a site are often one policy within one set.
+func (c *container) pass() {
+	if c.target == nil && c.duties == nil && strings.HasSuffix(string(c.header.Combining), ":first-applicable") && c.children.len() == 1 {
+		c.only = c.children.at(0)
+	}
 }
 
 // look evaluates the target in each view and returns the views in which

@@ -71,7 +71,7 @@ type cursor struct {
 func (l *list) candidates(f *frame) cursor {
 	from := len(f.found)
 	if l.length < indexFrom || f.trace != nil && l.length <= explainAll || len(l.required) > 0 && l.missesRequired(f) {
-		return cursor{rest: l.chunks, from: from}
+		return l.everyone(from)
 	}
 	extent := presented
 	if f.uniform {
@@ -105,6 +105,14 @@ func (f *frame) take(hit any, extent int) {
 	}
 }
 
+// everyone is the walk over all children.
+func (l *list) everyone(from int) cursor {
+	if len(l.chunks) == 0 {
+		return cursor{from: from}
+	}
+	return cursor{now: l.chunks[0].children, rest: l.chunks[1:], from: from}
+}
+
 func (l *list) missesRequired(f *frame) bool {
 	for _, slot := range l.required {
 		if len(f.bag(slot, verified)) == 0 {
@@ -114,7 +122,17 @@ func (l *list) missesRequired(f *frame) bool {
 	return false
 }
 
+// next returns the next child, nil after the last.
 func (c *cursor) next(f *frame) child {
+	if len(c.now) == 0 || len(c.open) > 0 {
+		return c.further(f)
+	}
+	ch := c.now[0]
+	c.now = c.now[1:]
+	return ch
+}
+
+func (c *cursor) further(f *frame) child {
 	for {
 		switch {
 		case len(c.now) > 0 && (len(c.open) == 0 || byPlace(c.now[0], c.open[0]) < 0):

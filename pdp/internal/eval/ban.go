@@ -127,14 +127,14 @@ func (b *ban) rule() *rule {
 	var l keyList
 	from := b.row.Rule()
 	b.kind.reader.literal(onlyMatch(from).Value, &l)
-	all := []match{{
-		key: literalKey{l.keys[0].hash, l.keys[0].key}, reading: int32(b.kind.reading),
-		matchRest: &matchRest{from: onlyMatch(from), attr: b.kind.attr},
-	}}
-	b.made.CompareAndSwap(nil, &rule{
-		from: from, owner: b.kind.owner, effect: from.Effect, timed: isTimed(from),
-		target: &target{from: from.Target, plain: all, anyOf: []anyOf{{[]allOf{{all}}}}},
-	})
+	all := new(nearRule)
+	all.rest[0] = matchRest{from: onlyMatch(from), attr: b.kind.attr}
+	all.near[0] = match{key: literalKey{l.keys[0].hash, l.keys[0].key}, reading: int32(b.kind.reading), matchRest: &all.rest[0]}
+	only := conjunction(all.near[:1])
+	all.goal = target{from: from.Target, plain: only, anyOf: []anyOf{{[]allOf{{only}}}}}
+	all.from, all.owner, all.effect, all.timed = from, b.kind.owner, from.Effect, isTimed(from)
+	all.target, all.count = &all.goal, 1
+	b.made.CompareAndSwap(nil, &all.rule)
 	return b.made.Load()
 }
 

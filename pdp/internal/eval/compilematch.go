@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-authz/gatehouse/authz"
 	"github.com/gatehouse-authz/gatehouse/policies"
@@ -84,8 +85,8 @@ func (c *compilation) wants(reading int, hash uint64) {
 	*wanted = wanted.with(hash)
 }
 
-// mostTexts bounds how many literals are kept to be shared.
-const mostTexts = 4096
+// mostTexts bounds how many literals are kept to be shared, while compiling.
+const mostTexts = 1 << 17
 
 // text returns the same text each time: those that many rules compare with are
 // then near.
@@ -97,6 +98,7 @@ func (c *compilation) text(s string) string {
 		c.texts = map[string]string{}
 	}
 	if len(c.texts) < mostTexts {
+		s = strings.Clone(s) // out of the text of the policies, to its like
 		c.texts[s] = s
 	}
 	return s

@@ -30,33 +30,25 @@ func (c *compilation) rule(r *policies.Rule) child {
 // no larger than most are: what lies together is fetched together.
 func (c *compilation) newRule(r *policies.Rule) *rule {
 	var out *rule
-	switch n := matchesIn(r.Target); {
-	case n == 0 || n > 4:
+	if n := matchesIn(r.Target); n == 0 || n > nearby {
 		out = &rule{target: c.target(r.Target)}
-	case n <= 2:
-		all := new(struct {
-			rule
-			matches [2]match
-			goal    target
-			rest    [2]matchRest
-		})
-		c.targetInto(&all.goal, r.Target, all.matches[:n], all.rest[:n])
-		out, all.target = &all.rule, &all.goal
-	default:
-		all := new(struct {
-			rule
-			matches [4]match
-			goal    target
-			rest    [4]matchRest
-		})
-		c.targetInto(&all.goal, r.Target, all.matches[:n], all.rest[:n])
-		out, all.target = &all.rule, &all.goal
-	}
-	if out.target != nil {
-		out.plain = out.target.plain
+	} else {
+		all := new(nearRule)
+		out = &all.rule
+		c.targetInto(&all.goal, r.Target, out.near[:n], all.rest[:n])
+		if out.target = &all.goal; all.goal.plain != nil {
+			out.count = uint8(n)
+		}
 	}
 	out.from, out.owner, out.effect, out.timed = r, c.owner, r.Effect, isTimed(r)
 	return out
+}
+
+// nearRule is a rule with all that its target needs.
+type nearRule struct {
+	rule
+	goal target
+	rest [nearby]matchRest
 }
 
 func isTimed(r *policies.Rule) bool { return !r.From.IsZero() || !r.Until.IsZero() }

@@ -12,14 +12,17 @@ import (
 type owner struct{ pap, policy string }
 
 // rule is a compiled policies.Rule. What every evaluation looks at comes first
-// and is not fetched from the tree: among a million rules memory is far.
+// and is not fetched from the tree: among a million rules memory is far. And it
+// is in the rule itself, not behind an address in it: so all of it is fetched at
+// once.
 type rule struct {
-	plain     conjunction // the target, if it has no alternatives
-	condition *expression // nil is true
 	effect    authz.Effect
-	timed     bool        // it has a time window
-	duties    *duties     // nil is none
-	ready     dutySegment // the duties, if all in them is literal
+	timed     bool          // it has a time window
+	count     uint8         // how many matches there are in near
+	condition *expression   // nil is true
+	near      [nearby]match // the target, if it is no more and has no alternatives
+	duties    *duties       // nil is none
+	ready     dutySegment   // the duties, if all in them is literal
 	why       atomic.Pointer[authz.Reason]
 	bounds    *bounds // of a permit rule; nil is none
 	target    *target
@@ -27,6 +30,9 @@ type rule struct {
 	owner     *owner
 	filings
 }
+
+// nearby is how many matches most rules have at most.
+const nearby = 4
 
 // eval follows XACML 3.0 core, table 4, in the view that its effect asks for.
 func (r *rule) eval(f *frame, side views) outcome {
@@ -82,8 +88,8 @@ func (r *rule) look(f *frame, v view) (match3, *authz.Status) {
 	switch {
 	case f.assumed == r:
 		return r.bounds.rest.eval(f, v)
-	case r.plain != nil:
-		return r.plain.eval(f, v)
+	case r.count > 0:
+		return conjunction(r.near[:r.count]).eval(f, v)
 	}
 	return r.target.eval(f, v)
 }

@@ -111,7 +111,7 @@ func DateValue(m Moment) Value { return m.Date().value(kindDate, Date) }
 // TimeValue returns a value of type xs:time: the time of day of m.
 func TimeValue(m Moment) Value { return m.TimeOfDay().value(kindTime, Time) }
 
-func (m Moment) value(k kind, t DataType) Value {
+func (m Moment) value(k Kind, t DataType) Value {
 	return newValue(k, m.format(t), m.UTC().key(), m)
 }
 

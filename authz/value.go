@@ -43,7 +43,7 @@ const (
 type Value struct {
 	hash  uint64 // of the key
 	also  uint64 // of the name's ban key, or of the FQAN's group
-	kind  kind
+	kind  Kind
 	above lengthsAbove // of an FQAN
 	group uint16       // how much of an FQAN's key is its group
 	key   string
@@ -57,12 +57,24 @@ type more struct {
 	data any
 }
 
-// kind is the number of a data type; that of the zero Value is 0.
-type kind uint8
+// Kind is the number of a data type: that of the zero Value is 0, and all types
+// that this package does not know share one. It means nothing outside a process.
+type Kind uint8
+
+// KindOf returns the kind of a data type; 0 of "".
+func KindOf(t DataType) Kind {
+	if k, known := kinds[t]; known || t == "" {
+		return k
+	}
+	return opaque
+}
+
+// Kind returns the kind of the value's type.
+func (v *Value) Kind() Kind { return v.kind }
 
 // The kinds; opaque is any type that this package does not know.
 const (
-	opaque kind = iota + 1
+	opaque Kind = iota + 1
 	kindString
 	kindURI
 	kindBoolean
@@ -84,7 +96,7 @@ const (
 )
 
 // newValue completes a value of a known type, or of one that more is needed for.
-func newValue(k kind, text, key string, data any) Value {
+func newValue(k Kind, text, key string, data any) Value {
 	v := Value{kind: k, key: key, hash: Hash(key)}
 	if data != nil || text != key {
 		v.more = &more{text: text, data: data}
@@ -288,11 +300,11 @@ var readers = [...]struct {
 }
 
 // kinds is the kind of each type that this package knows.
-var kinds = func() map[DataType]kind {
-	of := map[DataType]kind{}
+var kinds = func() map[DataType]Kind {
+	of := map[DataType]Kind{}
 	for k, r := range readers {
 		if r.typ != "" {
-			of[r.typ] = kind(k)
+			of[r.typ] = Kind(k)
 		}
 	}
 	return of

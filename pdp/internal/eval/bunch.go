@@ -39,11 +39,13 @@ func (g guard) admits(f *frame, extent int) bool {
 	if g&ofBound != 0 && f.unbound {
 		return true
 	}
-	for _, k := range f.readKeys(int(g>>(guardBits+1))-1, extent) {
-		if guard(k.hash>>(64-guardBits)) == g&(ofBound-1) {
+	keys := f.readKeys(int(g>>(guardBits+1))-1, extent)
+	for i := range keys {
+		if guard(keys[i].hash>>(64-guardBits)) == g&(ofBound-1) {
 			return true
 		}
 	}
+	f.unmet = f.unmet || g&ofBound != 0
 	return false
 }
 

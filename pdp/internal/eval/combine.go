@@ -121,7 +121,9 @@ func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect
 func gather(c *container, f *frame, side views, stronger, weaker authz.Effect) (t tally, o outcome, overridden bool) {
 	mark := len(f.duties)
 	t.first = notApplicable
-	for it := c.children.candidates(f); ; {
+	var it cursor
+	c.children.candidates(f, &it)
+	for {
 		ch := it.next(f)
 		if ch == nil {
 			return t, outcome{}, false
@@ -155,7 +157,9 @@ func permitUnlessDeny(c *container, f *frame, side views) outcome {
 func unless(c *container, f *frame, side views, wanted, otherwise authz.Effect) outcome {
 	mark := len(f.duties)
 	fallback := outcome{decision: otherwise, by: c}
-	for it := c.children.candidates(f); ; {
+	var it cursor
+	c.children.candidates(f, &it)
+	for {
 		ch := it.next(f)
 		if ch == nil {
 			return fallback
@@ -178,7 +182,9 @@ func unless(c *container, f *frame, side views, wanted, otherwise authz.Effect) 
 // firstApplicable is C.12: the first child that says anything, be it
 // Indeterminate.
 func firstApplicable(c *container, f *frame, side views) outcome {
-	for it := c.children.candidates(f); ; {
+	var it cursor
+	c.children.candidates(f, &it)
+	for {
 		ch := it.next(f)
 		if ch == nil {
 			return notApplicable
@@ -193,7 +199,9 @@ func firstApplicable(c *container, f *frame, side views) outcome {
 // onlyOneApplicable is C.13: targets alone decide which child is evaluated.
 func onlyOneApplicable(c *container, f *frame, side views) outcome {
 	var only node
-	for it := c.children.candidates(f); ; {
+	var it cursor
+	c.children.candidates(f, &it)
+	for {
 		ch := it.next(f)
 		if ch == nil {
 			break

@@ -38,7 +38,9 @@ func oldOverridesOfRules(c *container, f *frame, side views, stronger, weaker au
 func oldDenyOverridesOfPolicies(c *container, f *frame, side views) outcome {
 	mark := len(f.duties)
 	first := notApplicable
-	for it := c.children.candidates(f); ; {
+	var it cursor
+	c.children.candidates(f, &it)
+	for {
 		ch := it.next(f)
 		if ch == nil {
 			return first

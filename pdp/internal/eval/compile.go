@@ -57,10 +57,12 @@ type names struct {
 	plain      map[int]*attribute // designators that need not be present, by slot
 }
 
-// numberedSlot is a slot with the number of its name.
+// numberedSlot is a slot with the numbers of its name and type.
 type numberedSlot struct {
 	slot
-	name int
+	name   int
+	kind   authz.Kind
+	opaque bool // the kind is not all there is to the type
 }
 
 // NewCompiler returns a compiler that knows the given foreign languages by the
@@ -163,7 +165,7 @@ func (c *compilation) slot(s slot) int {
 	i, ok := n.slotOf[s]
 	if !ok {
 		i = len(n.slots)
-		n.slots = append(n.slots, &numberedSlot{s, c.name(s.attributeName)})
+		n.slots = append(n.slots, &numberedSlot{slot: s, name: c.name(s.attributeName), kind: authz.KindOf(s.typ), opaque: s.typ != "" && !s.typ.Known()})
 		n.slotOf[s] = i
 	}
 	return i

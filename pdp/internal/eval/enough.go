@@ -85,8 +85,9 @@ const mostTried = 64
 // enough returns what would have been enough: for each permit rule that matches
 // but for its bounds, and whose way down from the root is open, the bounds that
 // fail, if the whole request were permitted without them. A ban is beyond any bound.
+// A rule that was not come across, or whose bounds held, changes nothing.
 func (p *Program) enough(f *frame, refused *authz.Response) [][]authz.Bound {
-	if !p.root.children.bounded || refused.Reason != nil && refused.Reason.Ban || f.trace != nil {
+	if !f.unmet || refused.Reason != nil && refused.Reason.Ban || f.trace != nil {
 		return nil
 	}
 	var all [][]authz.Bound
@@ -115,7 +116,9 @@ func (f *frame) boundedRules(found []*rule, c *container) []*rule {
 	if m, _ := c.target.eval(f, permitView); m != matches || !c.children.bounded || len(found) >= mostTried {
 		return found
 	}
-	for it := c.children.candidates(f); ; {
+	var it cursor
+	c.children.candidates(f, &it)
+	for {
 		switch ch := it.next(f).(type) {
 		case nil:
 			return found

@@ -45,7 +45,7 @@ type frame struct {
 
 	named      []namedCell  // by attribute name
 	bags       [2][]bagCell // by slot
-	keys       [2][]keyCell // by reading
+	keys       []keyCell    // by reading, of each extent
 	values     []authz.Value
 	hashed     keyList
 	stack      []operand
@@ -58,6 +58,7 @@ type frame struct {
 	strict     *authz.Request  // without presented attributes, for them too
 	assumed    *rule           // whose bounds are taken to hold; see enough.go
 	unbound    bool            // guards by bounds admit everybody, meanwhile
+	unmet      bool            // some rule's bounds may be all that failed
 	isVerified bool            // every attribute and content is verified
 	trace      *tracer
 	calls      *calls // of access-permitted; nil before the first
@@ -70,7 +71,7 @@ type namedCell struct {
 	epoch uint32
 	first int32
 	more  bool
-	typ   authz.DataType // of the first value of the first
+	kind  authz.Kind // of the first value of the first
 }
 
 type bagCell struct {
@@ -88,14 +89,14 @@ func (f *frame) start(p *Program, r *authz.Request, now time.Time, clock func() 
 	f.when, f.clock = now, clock
 	f.epoch++
 	if f.epoch == 0 { // wrapped: old cells would count again
-		f.named, f.bags, f.keys = nil, [2][]bagCell{}, [2][]keyCell{}
+		f.named, f.bags, f.keys = nil, [2][]bagCell{}, nil
 		f.epoch = 1
 	}
 	f.named = fit(f.named, len(p.names.attributes))
 	for i := range f.bags {
 		f.bags[i] = fit(f.bags[i], p.slots)
-		f.keys[i] = fit(f.keys[i], p.readings)
 	}
+	f.keys = fit(f.keys, 2*p.readings)
 	f.uniform = f.arrange(r)
 	f.isVerified = f.uniform
 }
@@ -122,7 +123,7 @@ func (f *frame) arrange(r *authz.Request) bool {
 				cell.more = true
 				continue
 			}
-			*cell = namedCell{epoch: f.epoch, first: int32(i), typ: firstType(a.Values)}
+			*cell = namedCell{epoch: f.epoch, first: int32(i), kind: firstKind(a.Values)}
 		}
 	}
 	for i := range r.Content {
@@ -131,13 +132,13 @@ func (f *frame) arrange(r *authz.Request) bool {
 	return uniform
 }
 
-// firstType looks at values before they are needed: those of all attributes are
+// firstKind looks at values before they are needed: those of all attributes are
 // then fetched at once, not one after the other.
-func firstType(values []authz.Value) authz.DataType {
+func firstKind(values []authz.Value) authz.Kind {
 	if len(values) == 0 {
-		return ""
+		return 0
 	}
-	return values[0].Type()
+	return values[0].Kind()
 }
 
 // finish drops what the frame refers to, so that a pooled frame keeps no
@@ -145,7 +146,7 @@ func firstType(values []authz.Value) authz.DataType {
 func (f *frame) finish() {
 	f.clock = nil
 	f.request, f.trace, f.context, f.strict, f.assumed = nil, nil, nil, nil, nil
-	f.calls, f.depth = nil, 0
+	f.calls, f.depth, f.unmet = nil, 0, false
 	clear(f.values)
 	clear(f.duties)
 	clear(f.variables)
@@ -196,7 +197,7 @@ func (f *frame) gather(s *numberedSlot, extent int) []authz.Value {
 		return f.copied(s, extent, nil)
 	}
 	from := f.request.Attributes[cell.first:]
-	if a := &from[0]; !cell.more && s.takes(a, extent) && a.Standing == authz.Verified && (s.typ == "" || cell.typ == s.typ && allOfType(a.Values[1:], s.typ)) {
+	if a := &from[0]; !cell.more && s.takes(a, extent) && a.Standing == authz.Verified && s.holdsAll(a.Values) {
 		return a.Values
 	}
 	return f.copied(s, extent, from)
@@ -214,7 +215,7 @@ func (f *frame) copied(s *numberedSlot, extent int, from []authz.Attribute) []au
 		a := &from[i]
 		if a.ID == s.id && a.Category == s.category && s.takes(a, extent) {
 			clocked = clocked || a.Standing == authz.Verified
-			f.values = appendOfType(f.values, a.Values, s.typ)
+			f.values = s.appendHeld(f.values, a.Values)
 		}
 	}
 	if !clocked && s.category == authz.Environment && s.issuer == "" {
@@ -225,19 +226,24 @@ func (f *frame) copied(s *numberedSlot, extent int, from []authz.Attribute) []au
 	return f.values[start:len(f.values):len(f.values)]
 }
 
-func allOfType(values []authz.Value, t authz.DataType) bool {
+// holds reports whether a value is of the slot's type.
+func (s *numberedSlot) holds(v *authz.Value) bool {
+	return s.kind == 0 || v.Kind() == s.kind && (!s.opaque || v.Type() == s.typ)
+}
+
+func (s *numberedSlot) holdsAll(values []authz.Value) bool {
 	for i := range values {
-		if values[i].Type() != t {
+		if !s.holds(&values[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-func appendOfType(to, values []authz.Value, t authz.DataType) []authz.Value {
-	for _, v := range values {
-		if t == "" || v.Type() == t {
-			to = append(to, v)
+func (s *numberedSlot) appendHeld(to, values []authz.Value) []authz.Value {
+	for i := range values {
+		if s.holds(&values[i]) {
+			to = append(to, values[i])
 		}
 	}
 	return to
@@ -284,18 +290,18 @@ func (f *frame) hasAny(keys []file, extent int) bool {
 
 // readKeys returns the keys of a slot's values under a reading.
 func (f *frame) readKeys(n int, extent int) []hashedKey {
-	if cell := &f.keys[extent][n]; cell.epoch == f.epoch {
-		return cell.keys
+	cell := &f.keys[2*n+extent]
+	if cell.epoch != f.epoch {
+		f.fillKeys(n, extent)
 	}
-	return f.fillKeys(n, extent)
+	return cell.keys
 }
 
-func (f *frame) fillKeys(n int, extent int) []hashedKey {
+func (f *frame) fillKeys(n int, extent int) {
 	r := f.names.readings[n]
 	start := len(f.hashed.keys)
 	r.read(f.bag(r.slot, extent), &f.hashed, f.names.lengths[n])
-	cell := &f.keys[extent][n]
+	cell := &f.keys[2*n+extent]
 	cell.keys = f.hashed.keys[start:len(f.hashed.keys):len(f.hashed.keys)]
 	cell.epoch = f.epoch
-	return cell.keys
 }

@@ -61,17 +61,19 @@ func (l *list) at(n int) child {
 
 // cursor yields the children that may apply to a request, in order.
 type cursor struct {
-	now  []child  // those that come next,
+	now  []child  // those that come next, from
+	at   int      // on,
 	open []child  // with these among them, each in its place
 	rest []*chunk // and these after them, when looking at all
 	from int      // the frame's space for those found
 }
 
 // candidates starts a walk; every walk ends in next returning nil, or in close.
-func (l *list) candidates(f *frame) cursor {
-	from := len(f.found)
+func (l *list) candidates(f *frame, c *cursor) {
+	c.from = len(f.found)
 	if l.length < indexFrom || f.trace != nil && l.length <= explainAll || len(l.required) > 0 && l.missesRequired(f) {
-		return l.everyone(from)
+		c.rest = l.chunks
+		return
 	}
 	extent := presented
 	if f.uniform {
@@ -88,11 +90,11 @@ func (l *list) candidates(f *frame) cursor {
 		}
 	}
 	if hits > 1 { // under different keys: in no order, and some twice
-		found := f.found[from:]
+		found := f.found[c.from:]
 		slices.SortFunc(found, byPlace)
-		f.found = f.found[:from+len(slices.Compact(found))]
+		f.found = f.found[:c.from+len(slices.Compact(found))]
 	}
-	return cursor{now: f.found[from:], open: l.open, from: from}
+	c.now, c.open = f.found[c.from:], l.open
 }
 
 // take notes what the index found.
@@ -103,14 +105,6 @@ func (f *frame) take(hit any, extent int) {
 	case child:
 		f.found = append(f.found, hit)
 	}
-}
-
-// everyone is the walk over all children.
-func (l *list) everyone(from int) cursor {
-	if len(l.chunks) == 0 {
-		return cursor{from: from}
-	}
-	return cursor{now: l.chunks[0].children, rest: l.chunks[1:], from: from}
 }
 
 func (l *list) missesRequired(f *frame) bool {
@@ -124,21 +118,20 @@ func (l *list) missesRequired(f *frame) bool {
 
 // next returns the next child, nil after the last.
 func (c *cursor) next(f *frame) child {
-	if len(c.now) == 0 || len(c.open) > 0 {
-		return c.further(f)
+	if i := c.at; i < len(c.now) && len(c.open) == 0 {
+		c.at++
+		return c.now[i]
 	}
-	ch := c.now[0]
-	c.now = c.now[1:]
-	return ch
+	return c.further(f)
 }
 
 func (c *cursor) further(f *frame) child {
 	for {
+		now := c.now[c.at:]
 		switch {
-		case len(c.now) > 0 && (len(c.open) == 0 || byPlace(c.now[0], c.open[0]) < 0):
-			ch := c.now[0]
-			c.now = c.now[1:]
-			return ch
+		case len(now) > 0 && (len(c.open) == 0 || byPlace(now[0], c.open[0]) < 0):
+			c.at++
+			return now[0]
 		case len(c.open) > 0:
 			ch := c.open[0]
 			c.open = c.open[1:]
@@ -147,7 +140,7 @@ func (c *cursor) further(f *frame) child {
 			c.close(f)
 			return nil
 		}
-		c.now, c.rest = c.rest[0].children, c.rest[1:]
+		c.now, c.at, c.rest = c.rest[0].children, 0, c.rest[1:]
 	}
 }
 

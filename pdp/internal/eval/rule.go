@@ -62,8 +62,10 @@ func (r *rule) in(f *frame, v view) outcome {
 	m, status := r.look(f, v)
 	switch m {
 	case noMatch:
+		f.unmet = f.unmet || r.bounds != nil
 		return notApplicable
 	case indeterminate:
+		f.unmet = f.unmet || r.bounds != nil
 		return uncertain(extentOf(r.effect), r, status)
 	}
 	if r.condition != nil {

@@ -85,7 +85,7 @@ func (e *Engine) Decide(ctx context.Context, r *authz.Request) (response authz.R
 		return authz.Response{Status: status, Extent: authz.ExtentDenyPermit, Revision: s.revision()}, nil
 	}
 	defer e.recovered(s, r, &response)
-	response = s.program.DecideNow(ctx, r, e.clock)
+	s.program.DecideNow(ctx, r, e.clock, &response)
 	response.Revision = s.snapshot.Revision
 	return response, nil
 }

@@ -97,8 +97,8 @@ func permitOverrides(c *container, f *frame, side views) outcome {
 
 // overrides is what the two have in common.
 func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect) outcome {
-	t, o, overridden := gather(c, f, side, stronger, weaker)
-	if overridden {
+	t := tally{first: notApplicable}
+	if o := gather(c, f, side, stronger, weaker, &t); o.decision == stronger {
 		return o
 	}
 	strong, weak := extentOf(stronger), extentOf(weaker)
@@ -116,24 +116,23 @@ func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect
 }
 
 // gather evaluates the children until one has the stronger effect, which is
-// then the outcome, or tells what there was otherwise. The duties it leaves are
+// then the outcome, or tallies what there was otherwise. The duties it leaves are
 // those of the children evaluated until then whose decision it is.
-func gather(c *container, f *frame, side views, stronger, weaker authz.Effect) (t tally, o outcome, overridden bool) {
+func gather(c *container, f *frame, side views, stronger, weaker authz.Effect, t *tally) outcome {
 	mark := len(f.duties)
-	t.first = notApplicable
 	var it cursor
 	c.children.candidates(f, &it)
 	for {
 		ch := it.next(f)
 		if ch == nil {
-			return t, outcome{}, false
+			return notApplicable
 		}
 		from := len(f.duties)
-		switch o = ch.eval(f, side); o.decision {
+		switch o := ch.eval(f, side); o.decision {
 		case stronger:
 			it.close(f)
 			f.keepFrom(mark, from)
-			return t, o, true
+			return o
 		case weaker:
 			if t.first.decision == authz.NotApplicable {
 				t.first = o

@@ -16,8 +16,8 @@ func oldPermitOverridesOfRules(c *container, f *frame, side views) outcome {
 }
 
 func oldOverridesOfRules(c *container, f *frame, side views, stronger, weaker authz.Effect) outcome {
-	t, o, overridden := gather(c, f, side, stronger, weaker)
-	if overridden {
+	t := tally{first: notApplicable}
+	if o := gather(c, f, side, stronger, weaker, &t); o.decision == stronger {
 		return o
 	}
 	switch strong := extentOf(stronger); {
@@ -65,8 +65,8 @@ func oldDenyOverridesOfPolicies(c *container, f *frame, side views) outcome {
 
 // oldPermitOverridesOfPolicies lets a Deny beat any Indeterminate.
 func oldPermitOverridesOfPolicies(c *container, f *frame, side views) outcome {
-	t, o, overridden := gather(c, f, side, authz.Permit, authz.Deny)
-	if overridden {
+	t := tally{first: notApplicable}
+	if o := gather(c, f, side, authz.Permit, authz.Deny, &t); o.decision == authz.Permit {
 		return o
 	}
 	switch {

@@ -10,23 +10,24 @@ import (
 // Decide answers a request as of a moment. The response is complete but for
 // its revision. The context reaches foreign policies only: nothing else waits.
 func (p *Program) Decide(ctx context.Context, r *authz.Request, now time.Time) authz.Response {
-	return p.decide(ctx, r, now, nil)
+	var response authz.Response
+	p.decide(ctx, r, now, nil, &response)
+	return response
 }
 
 // DecideNow is Decide as of the moment that the clock shows when it first
-// matters, which it seldom does.
-func (p *Program) DecideNow(ctx context.Context, r *authz.Request, clock func() time.Time) authz.Response {
-	return p.decide(ctx, r, time.Time{}, clock)
+// matters, which it seldom does. It completes a zero response.
+func (p *Program) DecideNow(ctx context.Context, r *authz.Request, clock func() time.Time, response *authz.Response) {
+	p.decide(ctx, r, time.Time{}, clock, response)
 }
 
-func (p *Program) decide(ctx context.Context, r *authz.Request, now time.Time, clock func() time.Time) (response authz.Response) {
+func (p *Program) decide(ctx context.Context, r *authz.Request, now time.Time, clock func() time.Time, response *authz.Response) {
 	f := p.compiler.frames.Get().(*frame)
 	f.start(p, r, now, clock)
 	f.context = ctx
-	p.respond(f, p.run(f), &response)
+	p.respond(f, p.run(f), response)
 	f.finish()
 	p.compiler.frames.Put(f) // not after a panic: that frame is dropped
-	return response
 }
 
 // run evaluates the tree. A Permit of a request with presented attributes has

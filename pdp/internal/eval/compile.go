@@ -83,6 +83,7 @@ type Program struct {
 	readings int
 	root     *container
 	library  []policies.Node
+	far      []farIndex
 }
 
 // Counts says how much a program holds.
@@ -124,6 +125,7 @@ func (c *Compiler) Compile(s *policies.Snapshot, before *Program) (*Program, err
 	view := *c.names
 	view.lengths = slices.Clone(view.lengths) // they change in place
 	return &Program{
+		far:      farBelow(nil, root.(*container)),
 		compiler: c, names: &view, asked: askedBefore(before, view.attributes), slots: len(view.slots), readings: len(view.readings),
 		root: root.(*container), library: s.Library,
 	}, nil

@@ -64,6 +64,7 @@ type frame struct {
 	calls      *calls // of access-permitted; nil before the first
 	depth      int    // of evaluations within others
 	touched    uint64
+	order      [16]int32 // numbers of the names of the last request's attributes
 }
 
 // namedCell says which attributes of the request bear a name.
@@ -99,6 +100,9 @@ func (f *frame) start(p *Program, r *authz.Request, now time.Time, clock func() 
 	f.keys = fit(f.keys, 2*p.readings)
 	f.uniform = f.arrange(r)
 	f.isVerified = f.uniform
+	if f.uniform {
+		f.touched += f.approach(p.far)
+	}
 }
 
 // now is the one moment as of which the request is decided.
@@ -117,7 +121,7 @@ func (f *frame) arrange(r *authz.Request) bool {
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
 		uniform = uniform && a.Standing == authz.Verified
-		if n, ok := f.program.asked.find(a.Category, a.ID); ok {
+		if n, ok := f.findName(i, a); ok {
 			cell := &f.named[n]
 			if cell.epoch == f.epoch {
 				cell.more = true
@@ -130,6 +134,22 @@ func (f *frame) arrange(r *authz.Request) bool {
 		uniform = uniform && r.Content[i].Standing == authz.Verified
 	}
 	return uniform
+}
+
+// findName returns the number of the name of the ith attribute. Most requests name
+// their attributes in one order.
+func (f *frame) findName(i int, a *authz.Attribute) (n int, ok bool) {
+	all := &f.program.asked
+	if i >= len(f.order) {
+		return all.find(a.Category, a.ID)
+	}
+	if n := int(f.order[i]); n < len(all.names) && all.names[n].id == a.ID && all.names[n].category == a.Category {
+		return n, true
+	}
+	if n, ok = all.find(a.Category, a.ID); ok {
+		f.order[i] = int32(n)
+	}
+	return n, ok
 }
 
 // firstKind looks at values before they are needed: those of all attributes are

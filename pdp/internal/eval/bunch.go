@@ -39,7 +39,7 @@ func (g guard) admits(f *frame, extent int) bool {
 	if g&ofBound != 0 && f.unbound {
 		return true
 	}
-	keys := f.readKeys(int(g>>(guardBits+1))-1, extent)
+	keys := f.keysAt(cellOf(int(g>>(guardBits+1))-1, extent))
 	for i := range keys {
 		if guard(keys[i].hash>>(64-guardBits)) == g&(ofBound-1) {
 			return true

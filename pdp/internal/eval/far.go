@@ -37,7 +37,7 @@ func farBelow(all []farIndex, c *container) []farIndex {
 func (f *frame) approach(far []farIndex) (sum uint64) {
 	for i := range far {
 		x := &far[i]
-		keys := f.readKeys(x.reading, verified)
+		keys := f.keysAt(cellOf(x.reading, verified))
 		for j := range keys {
 			hash := mix(x.reading, keys[j].hash)
 			sum += x.index.way(hash >> (64 - x.index.depth)).among[0]

@@ -212,15 +212,33 @@ func (f *frame) bag(n int, extent int) []authz.Value {
 // gather finds the values of a slot: the request's own slice if one attribute
 // holds them all, else a copy in the frame.
 func (f *frame) gather(s *numberedSlot, extent int) []authz.Value {
+	if values := f.alone(s); values != nil {
+		return values
+	}
 	cell := &f.named[s.name]
 	if cell.epoch != f.epoch {
 		return f.copied(s, extent, nil)
 	}
-	from := f.request.Attributes[cell.first:]
-	if a := &from[0]; !cell.more && s.takes(a, extent) && a.Standing == authz.Verified && s.holdsAll(a.Values) {
-		return a.Values
+	return f.copied(s, extent, f.request.Attributes[cell.first:])
+}
+
+// alone returns the values of a slot that one verified attribute holds; nil if
+// it is not as simple as that.
+func (f *frame) alone(s *numberedSlot) []authz.Value {
+	cell := &f.named[s.name]
+	if cell.epoch != f.epoch || cell.more || cell.kind == 0 {
+		return nil
 	}
-	return f.copied(s, extent, from)
+	a := &f.request.Attributes[cell.first]
+	if a.Standing != authz.Verified || s.issuer != "" && a.Issuer != s.issuer {
+		return nil
+	}
+	if s.kind != cell.kind || s.opaque || len(a.Values) > 1 {
+		if !s.holdsAll(a.Values) {
+			return nil
+		}
+	}
+	return a.Values
 }
 
 // takes reports whether an attribute of the slot's name belongs to it.
@@ -288,7 +306,7 @@ func (f *frame) moment(s *slot) (authz.Value, bool) {
 
 // hasKey reports whether there is a value with that hash of a key under a reading.
 func (f *frame) hasKey(k file, extent int) bool {
-	keys := f.readKeys(k.reading, extent)
+	keys := f.keysAt(cellOf(k.reading, extent))
 	for i := range keys {
 		if keys[i].hash == k.hash {
 			return true
@@ -308,20 +326,29 @@ func (f *frame) hasAny(keys []file, extent int) bool {
 	return len(keys) == 0
 }
 
-// readKeys returns the keys of a slot's values under a reading.
-func (f *frame) readKeys(n int, extent int) []hashedKey {
-	cell := &f.keys[2*n+extent]
+// keysAt returns the keys of a slot's values under a reading and in an extent,
+// both in one number: see cellOf.
+func (f *frame) keysAt(i int) []hashedKey {
+	cell := &f.keys[i]
 	if cell.epoch != f.epoch {
-		f.fillKeys(n, extent)
+		f.fillKeys(i)
 	}
 	return cell.keys
 }
 
-func (f *frame) fillKeys(n int, extent int) {
+// cellOf is where the keys under a reading are, in an extent.
+func cellOf(reading, extent int) int { return reading<<1 | extent }
+
+func (f *frame) fillKeys(i int) {
+	n, extent := i>>1, i&1
 	r := f.names.readings[n]
 	start := len(f.hashed.keys)
-	r.read(f.bag(r.slot, extent), &f.hashed, f.names.lengths[n])
-	cell := &f.keys[2*n+extent]
+	values := f.alone(f.names.slots[r.slot])
+	if values == nil {
+		values = f.bag(r.slot, extent)
+	}
+	r.read(values, &f.hashed, f.names.lengths[n])
+	cell := &f.keys[i]
 	cell.keys = f.hashed.keys[start:len(f.hashed.keys):len(f.hashed.keys)]
 	cell.epoch = f.epoch
 }

@@ -81,7 +81,7 @@ func (l *list) candidates(f *frame, c *cursor) {
 	}
 	hits := 0
 	for _, n := range l.readings {
-		keys := f.readKeys(n, extent)
+		keys := f.keysAt(cellOf(n, extent))
 		for i := range keys {
 			if hit := l.index.find(n, keys[i].hash); hit != nil {
 				f.take(hit, extent)

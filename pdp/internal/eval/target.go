@@ -196,7 +196,7 @@ func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 }
 
 func (m *match) compare(f *frame, extent int) bool {
-	keys := f.readKeys(int(m.reading), extent)
+	keys := f.keysAt(cellOf(int(m.reading), extent))
 	for i := range keys {
 		if keys[i].is(&m.key) {
 			return true

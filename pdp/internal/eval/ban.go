@@ -127,14 +127,13 @@ func (b *ban) rule() *rule {
 	var l keyList
 	from := b.row.Rule()
 	b.kind.reader.literal(onlyMatch(from).Value, &l)
-	all := new(nearRule)
-	all.rest[0] = matchRest{from: onlyMatch(from), attr: b.kind.attr}
-	all.near[0] = match{key: literalKey{l.keys[0].hash, l.keys[0].key}, reading: int32(b.kind.reading), matchRest: &all.rest[0]}
-	only := conjunction(all.near[:1])
-	all.goal = target{from: from.Target, plain: only, anyOf: []anyOf{{[]allOf{{only}}}}}
-	all.from, all.owner, all.effect, all.timed = from, b.kind.owner, from.Effect, isTimed(from)
-	all.target, all.count = &all.goal, 1
-	b.made.CompareAndSwap(nil, &all.rule)
+	r := &rule{effect: from.Effect, timed: isTimed(from), count: 1, ruleRest: &ruleRest{from: from, owner: b.kind.owner}}
+	r.matches[0] = matchRest{from: onlyMatch(from), attr: b.kind.attr}
+	r.near[0] = match{key: literalKey{l.keys[0].hash, l.keys[0].key}, reading: int32(b.kind.reading), matchRest: &r.matches[0]}
+	only := conjunction(r.near[:1])
+	r.only = target{from: from.Target, plain: only, anyOf: []anyOf{{[]allOf{{only}}}}}
+	r.target = &r.only
+	b.made.CompareAndSwap(nil, r)
 	return b.made.Load()
 }
 

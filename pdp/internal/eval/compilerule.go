@@ -22,33 +22,22 @@ func (c *compilation) rule(r *policies.Rule) child {
 	}
 	if r.Effect == authz.Permit {
 		out.bounds = boundsOf(out.target)
+		out.bounded = out.bounds != nil
 	}
 	return out
 }
 
-// newRule makes a rule with its target, in one piece of memory if the target is
-// no larger than most are: what lies together is fetched together.
 func (c *compilation) newRule(r *policies.Rule) *rule {
-	var out *rule
+	out := &rule{effect: r.Effect, timed: isTimed(r), ruleRest: &ruleRest{from: r, owner: c.owner}}
 	if n := matchesIn(r.Target); n == 0 || n > nearby {
-		out = &rule{target: c.target(r.Target)}
+		out.target = c.target(r.Target)
 	} else {
-		all := new(nearRule)
-		out = &all.rule
-		c.targetInto(&all.goal, r.Target, out.near[:n], all.rest[:n])
-		if out.target = &all.goal; all.goal.plain != nil {
+		c.targetInto(&out.only, r.Target, out.near[:n], out.matches[:n])
+		if out.target = &out.only; out.only.plain != nil {
 			out.count = uint8(n)
 		}
 	}
-	out.from, out.owner, out.effect, out.timed = r, c.owner, r.Effect, isTimed(r)
 	return out
-}
-
-// nearRule is a rule with all that its target needs.
-type nearRule struct {
-	rule
-	goal target
-	rest [nearby]matchRest
 }
 
 func isTimed(r *policies.Rule) bool { return !r.From.IsZero() || !r.Until.IsZero() }

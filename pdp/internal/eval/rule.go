@@ -11,28 +11,35 @@ import (
 // owner is the policy that a rule stands in, as its reason names it.
 type owner struct{ pap, policy string }
 
-// rule is a compiled policies.Rule. What every evaluation looks at comes first
-// and is not fetched from the tree: among a million rules memory is far. And it
-// is in the rule itself, not behind an address in it: so all of it is fetched at
-// once.
+// rule is a compiled policies.Rule. What a decision looks at is in the rule
+// itself, not behind an address in it, and nothing else is: among a million rules
+// memory is far, and what lies together is fetched at once.
 type rule struct {
 	effect    authz.Effect
 	timed     bool          // it has a time window
+	bounded   bool          // it has bounds
 	count     uint8         // how many matches there are in near
 	condition *expression   // nil is true
 	near      [nearby]match // the target, if it is no more and has no alternatives
 	duties    *duties       // nil is none
 	ready     dutySegment   // the duties, if all in them is literal
 	why       atomic.Pointer[authz.Reason]
-	bounds    *bounds // of a permit rule; nil is none
-	target    *target
-	from      *policies.Rule
-	owner     *owner
-	filings
+	*ruleRest
 }
 
 // nearby is how many matches most rules have at most.
 const nearby = 4
+
+// ruleRest is what else there is to a rule.
+type ruleRest struct {
+	target *target
+	bounds *bounds // of a permit rule; nil is none
+	from   *policies.Rule
+	owner  *owner
+	filings
+	only    target            // room for the target,
+	matches [nearby]matchRest // and what else there is to the matches
+}
 
 // eval follows XACML 3.0 core, table 4, in the view that its effect asks for.
 func (r *rule) eval(f *frame, side views) outcome {
@@ -62,10 +69,10 @@ func (r *rule) in(f *frame, v view) outcome {
 	m, status := r.look(f, v)
 	switch m {
 	case noMatch:
-		f.unmet = f.unmet || r.bounds != nil
+		f.unmet = f.unmet || r.bounded
 		return notApplicable
 	case indeterminate:
-		f.unmet = f.unmet || r.bounds != nil
+		f.unmet = f.unmet || r.bounded
 		return uncertain(extentOf(r.effect), r, status)
 	}
 	if r.condition != nil {

@@ -22,7 +22,7 @@ type tableKey struct {
 func TestTableBehavesLikeAMap(t *testing.T) {
 	children := make([]child, 8)
 	for i := range children {
-		children[i] = &rule{from: &policies.Rule{ID: fmt.Sprint(i)}}
+		children[i] = &rule{ruleRest: &ruleRest{from: &policies.Rule{ID: fmt.Sprint(i)}}}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		bits := rapid.SampledFrom([]uint64{3, 0xff, 1 << 63, ^uint64(0)}).Draw(t, "bits")
@@ -96,7 +96,7 @@ func TestTableGrows(t *testing.T) {
 	var full table
 	tx := new(transaction)
 	for i := range children {
-		children[i] = &rule{from: &policies.Rule{}}
+		children[i] = &rule{ruleRest: &ruleRest{from: &policies.Rule{}}}
 		full = full.add(tx, i%3, authz.Hash(fmt.Sprint(i)), children[i])
 	}
 	half := full
@@ -117,7 +117,7 @@ func TestTableTurnsMostAbsentKeysAway(t *testing.T) {
 	var now table
 	tx := new(transaction)
 	for i := range n {
-		now = now.add(tx, 0, authz.Hash(fmt.Sprint(i)), &rule{from: &policies.Rule{}})
+		now = now.add(tx, 0, authz.Hash(fmt.Sprint(i)), &rule{ruleRest: &ruleRest{from: &policies.Rule{}}})
 	}
 	admitted := 0
 	for i := range n {
@@ -137,7 +137,7 @@ func TestBunchesAreInOrder(t *testing.T) {
 	var now table
 	tx := new(transaction)
 	for i := range n {
-		now = now.add(tx, 0, 1, &rule{from: &policies.Rule{Place: fmt.Sprintf("%03d", i*7%n)}})
+		now = now.add(tx, 0, 1, &rule{ruleRest: &ruleRest{from: &policies.Rule{Place: fmt.Sprintf("%03d", i*7%n)}}})
 	}
 	all := found(now.find(0, 1))
 	require.Len(t, all, n)

@@ -63,3 +63,35 @@ func TestFQANsAgreeWithTheOracle(t *testing.T) {
 		require.Equal(t, f, again)
 	})
 }
+
+// What a Value says of an FQAN without looking at it is what the FQAN says.
+func TestFQANsInShort(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		path := "/" + strings.Join(rapid.SliceOfN(rapid.StringMatching("[a-z]{1,80}"), 1, 9).Draw(t, "parts"), "/")
+		v, err := ParseValue(FQANType, path+rapid.SampledFrom([]string{"", "/Role=x", "/Role=NULL/Capability=NULL"}).Draw(t, "role"))
+		require.NoError(t, err)
+		f := v.Data().(FQAN)
+		group, hash, role, ok := v.Group()
+		require.True(t, ok)
+		require.Equal(t, f.Group(), group)
+		require.Equal(t, Hash(group), hash)
+		require.Equal(t, f.Role() != "", role)
+		lengths := rapid.Uint64().Draw(t, "lengths")
+		above := false
+		for i := range f.Groups() - 1 {
+			require.True(t, strings.HasPrefix(group, f.GroupAt(i)+"/"))
+			above = above || lengths>>(len(f.GroupAt(i))%64)&1 != 0
+		}
+		if above {
+			require.True(t, v.MayLieBelow(lengths))
+		}
+		require.Equal(t, v, mustValue(t, FQANType, v.Text()))
+		require.True(t, v.Equal(FQANValue(f)))
+	})
+}
+
+func mustValue(t require.TestingT, typ DataType, text string) Value {
+	v, err := ParseValue(typ, text)
+	require.NoError(t, err)
+	return v
+}

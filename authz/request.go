@@ -78,8 +78,12 @@ type Request struct {
 	room            *room
 }
 
-// room is where Add puts values, side by side.
-type room [8]Value
+// room is where Add puts values, side by side; with so many it fills a size class
+// of the allocator. It serves one request: a copy of that makes its own.
+type room struct {
+	values [7]Value
+	of     *Request
+}
 
 // mostAttributes is how many most requests have: memory that is never used keeps
 // away other that is.
@@ -95,16 +99,16 @@ func (r *Request) Add(c Category, id string, values ...Value) {
 }
 
 func (r *Request) keep(values []Value) []Value {
-	if r.room == nil || int(r.taken)+len(values) > len(r.room) {
-		if len(values) > len(r.room) {
+	if r.room == nil || r.room.of != r || int(r.taken)+len(values) > len(r.room.values) {
+		if len(values) > len(r.room.values) {
 			return slices.Clone(values)
 		}
-		r.room, r.taken = new(room), 0
+		r.room, r.taken = &room{of: r}, 0
 	}
 	from := int(r.taken)
-	to := from + copy(r.room[from:], values)
+	to := from + copy(r.room.values[from:], values)
 	r.taken = uint8(to)
-	return r.room[from:to:to]
+	return r.room.values[from:to:to]
 }
 
 // Touch looks at the values in the room: they come out of memory together then,
@@ -113,8 +117,8 @@ func (r *Request) Touch() (sum uint64) {
 	if r.room == nil {
 		return 0
 	}
-	for i := range r.room[:min(int(r.taken), len(r.room))] {
-		sum += r.room[i].hash
+	for i := range r.room.values[:min(int(r.taken), len(r.room.values))] {
+		sum += r.room.values[i].hash
 	}
 	return sum
 }

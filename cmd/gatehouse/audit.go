@@ -32,8 +32,7 @@ func (s *site) openAudit() error {
 // opened anew after a rotation, and the authorities are read again.
 func (s *site) onHangUp(ctx context.Context) error {
 	hangUps := make(chan os.Signal, 1)
-	signal.Notify(hangUps, syscall.SIGHUP)
-	defer signal.Stop(hangUps)
+	signal.Notify(hangUps, syscall.SIGHUP) // for good: one that comes while the service stops must not kill it
 	for {
 		select {
 		case <-ctx.Done():

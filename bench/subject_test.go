@@ -32,14 +32,14 @@ var subjects = []subject{
 	{name: "cedar-slice-all", load: loadCedarSliceAll, most: 1_000_000},
 	{name: "cedar-slice", load: loadCedarSlice, most: 1_000_000},
 	{name: "cedar-data", load: loadCedarData, most: 1_000_000},
-	{name: "cedar-list", load: loadCedarList, most: 100_000, scan: true},
+	{name: "cedar-list", load: loadCedarList, most: 1_000_000, scan: true},
 	{name: "cel-data", load: loadCELData, most: 1_000_000},
-	{name: "cel-list", load: loadCELList, most: 100_000, scan: true},
+	{name: "cel-list", load: loadCELList, most: 1_000_000, scan: true},
 	{name: "opa-data", load: loadOPAData, most: 1_000_000},
-	{name: "opa-rules", load: loadOPARules, most: 100_000, scan: true},
-	{name: "casbin-cached", load: loadCasbinCached, most: 10_000, two: true},
-	{name: "casbin-roles", load: loadCasbinRoles, most: 100_000, scan: true, two: true},
-	{name: "casbin-list", load: loadCasbinList, most: 100_000, scan: true, two: true},
+	{name: "opa-rules", load: loadOPARules, most: 1_000_000, scan: true},
+	{name: "casbin-cached", load: loadCasbinCached, most: 100_000, two: true},
+	{name: "casbin-roles", load: loadCasbinRoles, most: 1_000_000, scan: true, two: true},
+	{name: "casbin-list", load: loadCasbinList, most: 1_000_000, scan: true, two: true},
 }
 
 // agrees reports whether a subject's answer is the one due.

@@ -45,6 +45,9 @@ var world = []struct {
 	{authz.Subject, "flag", []authz.DataType{authz.Boolean}},
 	{authz.Resource, "res", []authz.DataType{authz.String}},
 	{authz.Action, "act", []authz.DataType{authz.String, authz.Integer}},
+	{authz.Resource, "load", []authz.DataType{authz.Double}},
+	{authz.Environment, "at", []authz.DataType{authz.Time}},
+	{authz.Environment, "since", []authz.DataType{authz.DateTime}},
 	{authz.Environment, "urn:oasis:names:tc:xacml:1.0:environment:current-date", []authz.DataType{authz.Date}},
 }
 
@@ -62,21 +65,27 @@ func (g *generator) value(t authz.DataType, id string) authz.Value {
 	case id == profile.CredentialStrength:
 		return authz.StringValue(pick(g, "anonymous", "weak", "strong", "odd"))
 	case id == profile.Network:
-		return authz.StringValue(pick(g, "192.0.2.7", "2001:db8::1", "nowhere"))
+		return authz.StringValue(pick(g, "192.0.2.7", "::ffff:192.0.2.7", " 192.0.2.129", "10.1.2.3", "10.1.255.255", "10.2.0.0", "2001:db8::1", "2001:DB8::1%eth0", "2001:db9::", "nowhere", "::ffff:10.1.2.3%x"))
 	}
 	switch t {
 	case authz.Integer:
-		return parse(t, pick(g, "0", "1", "2", "-3", "7", "100000000000000000000"))
+		return parse(t, pick(g, "0", "1", "2", "-3", "7", "100000000000000000000", "100000000000000000001", "-100000000000000000000"))
 	case authz.Boolean:
 		return authz.BooleanValue(g.dice(2) == 0)
 	case authz.X500Name:
-		return parse(t, pick(g, "/O=x/CN=a", "CN=a,O=x", "/O=x/CN=b", "/O=y/CN=a"))
+		return parse(t, pick(g, "/O=x/CN=a", "CN=a,O=x", "/O=x/CN=b", "/O=y/CN=a", "/O=x", "/O=x/CN=a/CN=a", `/O=x\/CN=a/CN=b`, `CN=a+OU=u,O=x`, `O=x\\,C=NL`))
+	case authz.Double:
+		return parse(t, pick(g, "0", "-0.0", "1.5", "-1.5", "1.5000000001", "1e300", "INF", "-INF", "NaN"))
+	case authz.Time:
+		return parse(t, pick(g, "08:00:00", "08:00:00.5", "08:00:00Z", "09:00:00+01:00", "23:59:59Z", "23:59:59"))
+	case authz.DateTime:
+		return parse(t, pick(g, "2030-01-01T00:00:00", "2030-01-01T00:00:00.25Z", "2030-01-01T01:00:00+01:00", "1969-12-31T23:59:59.5Z", "-0100-01-01T00:00:00Z"))
 	case authz.FQANType:
 		return parse(t, pick(g, "/vo", "/vo/g", "/vo/g/Role=r", "/vo/g/h", "/wo/Role=NULL"))
 	case authz.Date:
 		return parse(t, pick(g, "2030-01-01Z", "2030-01-02", "2029-12-31"))
 	}
-	return authz.StringValue(pick(g, "a", "b", "A", " a", "", "ab", "1", "/vo/g", "/O=x/CN=a", "cn=a, o=x"))
+	return authz.StringValue(pick(g, "a", "b", "A", " a", "", "ab", "1", "/vo/g", "/O=x/CN=a", "cn=a, o=x", "CN=A/O=X /O=y", "aaaaaaaab", "aaaaaaaac"))
 }
 
 func (g *generator) request() *authz.Request {
@@ -120,6 +129,9 @@ func (g *generator) match() policies.Match {
 	if g.chance(3) {
 		return g.ownMatch()
 	}
+	if g.chance(5) {
+		return g.comparison(g.designator(pick(g, ordered...)))
+	}
 	t := pick(g, authz.String, authz.String, authz.Integer, authz.X500Name, authz.Boolean)
 	d := g.designator(t)
 	m := policies.Match{Function: old + t.Name() + "-equal", Value: g.value(t, d.ID), Attribute: d}
@@ -128,10 +140,31 @@ func (g *generator) match() policies.Match {
 		m.Function, m.Value = old+"string-regexp-match", authz.StringValue(pick(g, "a", "^a$", "^[ab]+$", "b|A"))
 	case t == authz.String && g.chance(4):
 		m.Function = three + pick(g, "string-starts-with", "string-contains", "string-equal-ignore-case")
-	case (t == authz.String || t == authz.Integer) && g.chance(3):
-		m.Function = old + t.Name() + pick(g, "-greater-than", "-greater-than-or-equal", "-less-than", "-less-than-or-equal")
+	case t == authz.X500Name && g.chance(2):
+		m.Function = old + "x500Name-match"
 	}
 	return m
+}
+
+var ordered = []authz.DataType{authz.Integer, authz.Integer, authz.String, authz.Double, authz.Date, authz.Time, authz.DateTime}
+
+// comparison makes a match of order, whose literal may be of no use.
+func (g *generator) comparison(d *policies.Designator) policies.Match {
+	f := old + d.Type.Name() + pick(g, "-greater-than", "-greater-than-or-equal", "-less-than", "-less-than-or-equal")
+	return policies.Match{Function: f, Value: g.value(d.Type, d.ID), Attribute: d}
+}
+
+// matches makes one match, or several that have to do with one another.
+func (g *generator) matches() []policies.Match {
+	if !g.chance(4) {
+		return []policies.Match{g.match()}
+	}
+	d := g.designator(pick(g, ordered...))
+	all := []policies.Match{g.comparison(d), g.comparison(d)}
+	if g.chance(3) {
+		all = append(all, g.match())
+	}
+	return all
 }
 
 // ownMatch makes a match of one of our own functions, over values of any type.
@@ -139,7 +172,7 @@ func (g *generator) ownMatch() policies.Match {
 	any := func(c authz.Category, id, function, literal string) policies.Match {
 		return policies.Match{Function: function, Value: authz.StringValue(literal), Attribute: &policies.Designator{Category: c, ID: id, MustBePresent: g.chance(6)}}
 	}
-	switch g.dice(9) {
+	switch g.dice(12) {
 	case 0:
 		return any(authz.Subject, profile.SubjectID, profile.FunctionBanName, pick(g, "/O=x/CN=a", "CN=A, O=x", "a"))
 	case 1:
@@ -149,7 +182,7 @@ func (g *generator) ownMatch() policies.Match {
 	case 3:
 		return any(authz.Subject, profile.FQAN, profile.FunctionBanVO, pick(g, "vo", "wo"))
 	case 4:
-		return any(authz.Subject, profile.Network, profile.FunctionNetwork, pick(g, "192.0.2.0/24", "2001:db8::/32"))
+		return any(authz.Subject, pick(g, profile.Network, profile.Network, "role"), profile.FunctionNetwork, pick(g, networks...))
 	case 5:
 		return any(authz.Resource, "res", profile.FunctionAnchoredRegexp, pick(g, "a", ".", "a.", ".*", "[ab]"))
 	case 6:
@@ -158,11 +191,22 @@ func (g *generator) ownMatch() policies.Match {
 		m := any(authz.Subject, profile.FQAN, profile.FunctionFQAN, "")
 		m.Value = parse(authz.FQANType, pick(g, "/vo", "/vo/g/Role=r", "/wo"))
 		return m
+	case 8, 9:
+		m := any(authz.Subject, pick(g, profile.SubjectID, profile.SubjectID, "role"), profile.FunctionSubtree, "")
+		m.Value = g.value(authz.X500Name, "")
+		return m
+	case 10:
+		return any(authz.Subject, pick(g, profile.SubjectID, profile.SubjectID, "role"), profile.FunctionBanSubtree, pick(g, "/O=X", "cn=a", "/O=x/O=y", "CN=A/CN=a", "/CN=b/O=x", "a", ""))
 	}
 	m := any(authz.Subject, profile.CredentialStrength, pick(g, profile.FunctionStrengthLess, profile.FunctionStrengthLessOrEqual,
 		profile.FunctionStrengthGreater, profile.FunctionStrengthGreaterOrEqual), pick(g, "anonymous", "weak", "strong"))
 	m.Attribute.(*policies.Designator).Type = authz.String
 	return m
+}
+
+var networks = []string{
+	"192.0.2.0/24", "192.0.2.7", "::ffff:192.0.2.0/120", "192.0.2.128/25", "192.0.2.4/30", "10.0.0.0/8", "10.1.0.0/16", "10.0.0.0/15", "0.0.0.0/0",
+	"2001:db8::/32", "2001:db8::/30", "2001:db8::1", "2001:db8::/63", "::/0", "::fffe:0:0/95",
 }
 
 func (g *generator) target() *policies.Target {
@@ -175,7 +219,7 @@ func (g *generator) target() *policies.Target {
 		for range 1 + g.dice(2) {
 			var all policies.AllOf
 			for range 1 + g.dice(2) {
-				all.Matches = append(all.Matches, g.match())
+				all.Matches = append(all.Matches, g.matches()...)
 			}
 			any.AllOf = append(any.AllOf, all)
 		}
@@ -190,10 +234,14 @@ func (g *generator) simpleTarget() *policies.Target {
 	d := g.designator(t)
 	d.MustBePresent = g.chance(12)
 	m := policies.Match{Function: old + t.Name() + "-equal", Value: g.value(t, d.ID), Attribute: d}
-	if g.chance(4) {
-		m = g.ownMatch()
+	all := []policies.Match{m}
+	switch {
+	case g.chance(4):
+		all = []policies.Match{g.ownMatch()}
+	case g.chance(4):
+		all = g.matches()
 	}
-	return &policies.Target{AnyOf: []policies.AnyOf{{AllOf: []policies.AllOf{{Matches: []policies.Match{m}}}}}}
+	return &policies.Target{AnyOf: []policies.AnyOf{{AllOf: []policies.AllOf{{Matches: all}}}}}
 }
 
 func (g *generator) apply(function string, args ...policies.Expression) policies.Expression {

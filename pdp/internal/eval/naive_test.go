@@ -3,10 +3,12 @@ package eval_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -813,10 +815,24 @@ func (n *naive) call(id string, a []naiveValue) (naiveValue, error) {
 		return naiveBool(strings.EqualFold(a[0].one.Text(), a[1].one.Text())), nil
 	case "greater-than", "greater-than-or-equal", "less-than", "less-than-or-equal":
 		c := strings.Compare(a[0].one.Text(), a[1].one.Text())
-		if typ == "integer" {
+		switch x, y := a[0].one.Data(), a[1].one.Data(); x := x.(type) {
+		case *big.Int:
 			c = number(a[0]).Cmp(number(a[1]))
+		case float64:
+			c = map[bool]int{x < y.(float64): -1, x > y.(float64): 1}[true]
+			if math.IsNaN(x) || math.IsNaN(y.(float64)) {
+				return naiveBool(false), nil
+			}
+		case authz.Moment:
+			_, zoned := x.Zone()
+			if _, too := y.(authz.Moment).Zone(); typ == "time" && zoned != too {
+				return naiveValue{}, errNaive
+			}
+			c = x.Compare(y.(authz.Moment))
 		}
 		return naiveBool(map[string]bool{"greater-than": c > 0, "greater-than-or-equal": c >= 0, "less-than": c < 0, "less-than-or-equal": c <= 0}[op]), nil
+	case "match":
+		return naiveBool(naiveTop(a[0].one.Data().(authz.DN), a[1].one.Data().(authz.DN))), nil
 	case "regexp-match":
 		re, err := regexp.Compile(a[0].one.Text())
 		return naiveBool(err == nil && re.MatchString(a[1].one.Text())), err
@@ -932,11 +948,40 @@ func naiveOwn(id string, a []naiveValue) (holds, known bool, err error) {
 	case profile.FunctionBanFQAN:
 		return naivePattern(want, have) || trim(want) == trim(have), true, nil
 	case profile.FunctionNetwork:
-		addr, err := netip.ParseAddr(trim(have))
-		if err != nil {
+		host, length, cut := strings.Cut(want, "/")
+		network, ofNetwork, _ := naiveBits(host)
+		n, err := strconv.Atoi(length)
+		switch {
+		case !cut:
+			n = len(network)
+		case ofNetwork == "4" && strings.Contains(host, ":"):
+			n -= 96
+		}
+		addr, of, err2 := naiveBits(trim(have))
+		if err2 != nil || cut && err != nil {
 			return false, true, errNaive
 		}
-		return netip.MustParsePrefix(want).Contains(addr), true, nil
+		return of == ofNetwork && n >= 0 && addr[:n] == network[:n], true, nil
+	case profile.FunctionSubtree:
+		d, err := authz.ParseDN(have)
+		if structured, ok := a[1].one.Data().(authz.DN); ok {
+			d, err = structured, nil
+		}
+		return err == nil && naiveTop(a[0].one.Data().(authz.DN), d), true, nil
+	case profile.FunctionBanSubtree:
+		count := map[string]int{}
+		for _, piece := range strings.Split(authz.BanKey(have), "\x00") {
+			count[piece]++
+		}
+		for _, piece := range strings.Split(authz.BanKey(want), "\x00") {
+			count[piece]--
+		}
+		for _, piece := range strings.Split(authz.BanKey(want), "\x00") {
+			if count[piece] < 0 {
+				return false, true, nil
+			}
+		}
+		return true, true, nil
 	}
 	ranks := map[string]int{"anonymous": 1, "weak": 2, "strong": 3}
 	for function, test := range map[string]func(int) bool{
@@ -953,6 +998,36 @@ func naiveOwn(id string, a []naiveValue) (holds, known bool, err error) {
 		}
 	}
 	return false, false, nil
+}
+
+// naiveBits returns the bits of an address, and of which family it is.
+func naiveBits(text string) (digits, family string, err error) {
+	text, _, _ = strings.Cut(text, "%")
+	addr, err := netip.ParseAddr(text)
+	all := ""
+	for _, b := range addr.As16() {
+		all += fmt.Sprintf("%08b", b)
+	}
+	mapped := strings.Repeat("0", 80) + strings.Repeat("1", 16)
+	if strings.HasPrefix(all, mapped) {
+		return all[96:], "4", err
+	}
+	return all, "6", err
+}
+
+// naiveTop compares the first RDNs one by one.
+func naiveTop(top, d authz.DN) bool {
+	if len(top.RDNs()) > len(d.RDNs()) {
+		return false
+	}
+	for i := range top.RDNs() {
+		x, _ := authz.NewDN(top.RDNs()[i : i+1])
+		y, _ := authz.NewDN(d.RDNs()[i : i+1])
+		if !x.Equal(y) {
+			return false
+		}
+	}
+	return true
 }
 
 // naivePattern reads a pattern by rewriting it as a regular expression.

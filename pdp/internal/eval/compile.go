@@ -53,7 +53,7 @@ type names struct {
 	slotOf     map[slot]int
 	readOf     map[reading]int
 	prefixes   map[int][]int      // lengths of prefixes, by slot
-	lengths    []lengths          // of the group keys that policies ask for, by reading
+	lengths    []lengths          // of the keys that policies ask for, by reading
 	plain      map[int]*attribute // designators that need not be present, by slot
 }
 

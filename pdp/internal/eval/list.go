@@ -23,13 +23,14 @@ type list struct {
 	index  table
 	// readings are those under which children are filed.
 	readings []int
-	// required are the slots of designators that must be present: while one of
-	// them is empty, what is filed under it is Indeterminate, not absent.
-	required []int
-	open     []child
-	bans     []*ban // fresh ones, while the list is being compiled
-	counts   Counts
-	bounded  bool // some rule below could answer what would have been enough
+	// required are the slots of designators that must be present, doubts the
+	// readings of values that a match may fail on: what is filed by them may then
+	// be Indeterminate without having a key.
+	required, doubts []int
+	open             []child
+	bans             []*ban // fresh ones, while the list is being compiled
+	counts           Counts
+	bounded          bool // some rule below could answer what would have been enough
 }
 
 // chunk is the compiled form of one chunk, kept as long as that stays in use.
@@ -37,8 +38,10 @@ type chunk struct {
 	items    []policies.Item // by whose address it is known
 	children []child         // one for each item
 	open     []child
+	doubtful []child // those that required and doubts are about
 	readings []int
 	required []int
+	doubts   []int
 	counts   Counts
 	bounded  bool
 }
@@ -71,7 +74,7 @@ type cursor struct {
 // candidates starts a walk; every walk ends in next returning nil, or in close.
 func (l *list) candidates(f *frame, c *cursor) {
 	c.from = len(f.found)
-	if l.length < indexFrom || f.trace != nil && l.length <= explainAll || len(l.required) > 0 && l.missesRequired(f) {
+	if l.length < indexFrom || f.trace != nil && l.length <= explainAll {
 		c.rest = l.chunks
 		return
 	}
@@ -80,6 +83,9 @@ func (l *list) candidates(f *frame, c *cursor) {
 		extent = verified
 	}
 	hits := 0
+	if len(l.required)+len(l.doubts) > 0 && l.inDoubt(f, extent) {
+		hits = l.takeDoubtful(f)
+	}
 	for _, n := range l.readings {
 		keys := f.keysAt(cellOf(n, extent))
 		for i := range keys {
@@ -107,13 +113,27 @@ func (f *frame) take(hit any, extent int) {
 	}
 }
 
-func (l *list) missesRequired(f *frame) bool {
+func (l *list) inDoubt(f *frame, extent int) bool {
 	for _, slot := range l.required {
 		if len(f.bag(slot, verified)) == 0 {
 			return true
 		}
 	}
+	for _, n := range l.doubts {
+		if f.hasKey(file{n, inDoubt}, extent) {
+			return true
+		}
+	}
 	return false
+}
+
+// takeDoubtful notes all that may be Indeterminate, and says how many.
+func (l *list) takeDoubtful(f *frame) int {
+	from := len(f.found)
+	for _, k := range l.chunks {
+		f.found = append(f.found, k.doubtful...)
+	}
+	return len(f.found) - from
 }
 
 // next returns the next child, nil after the last.

@@ -58,7 +58,9 @@ func compileList[T policies.Item](c *compilation, items policies.List[T], old *l
 	out.bans = nil
 	for _, ch := range gone {
 		for _, f := range ch.filed() {
-			out.index = out.index.remove(c.tx, f.reading, f.hash, ch)
+			if f.hash != inDoubt {
+				out.index = out.index.remove(c.tx, f.reading, f.hash, ch)
+			}
 		}
 	}
 	out.sum()
@@ -139,14 +141,22 @@ func (k *chunk) file(c *compilation, into *list, ch child, fresh bool) {
 	if len(filings) == 0 {
 		k.open = append(k.open, ch)
 	}
+	doubtful := false
 	for _, f := range filings {
+		if f.required >= 0 {
+			k.required, doubtful = addOnce(k.required, f.required), true
+		}
+		if f.hash == inDoubt {
+			k.doubts, doubtful = addOnce(k.doubts, f.reading), true
+			continue
+		}
 		if fresh {
 			into.index = into.index.add(c.tx, f.reading, f.hash, ch)
 		}
 		k.readings = addOnce(k.readings, f.reading)
-		if f.required >= 0 {
-			k.required = addOnce(k.required, f.required)
-		}
+	}
+	if doubtful {
+		k.doubtful = append(k.doubtful, ch)
 	}
 }
 
@@ -197,6 +207,9 @@ func (l *list) sum() {
 		for _, n := range k.required {
 			l.required = addOnce(l.required, n)
 		}
+		for _, n := range k.doubts {
+			l.doubts = addOnce(l.doubts, n)
+		}
 	}
 }
 
@@ -225,7 +238,9 @@ func (c crowd) count(t *target) {
 		for j := range t.anyOf[i].allOf {
 			for _, m := range t.anyOf[i].allOf[j].matches {
 				for _, f := range m.needed() {
-					c[f]++
+					if f.hash != inDoubt { // which hardly any request has
+						c[f]++
+					}
 				}
 			}
 		}

@@ -15,7 +15,13 @@ type keyReader struct {
 	value   func(v authz.Value, to *keyList)
 	literal func(v authz.Value, to *keyList)
 	single  bool // every literal has exactly one key
+	// bag, if set, reads all values at once, at the lengths that policies ask for.
+	bag func(values []authz.Value, to *keyList, wanted lengths)
 }
+
+// inDoubt is the hash, in place of a key's, by which a reader says that a match
+// may fail on a value, or hold, whatever key it asks for.
+const inDoubt = 0
 
 // keyList collects keys with their hashes.
 type keyList struct{ keys []hashedKey }
@@ -51,9 +57,13 @@ type reading struct {
 	length int // of prefixes, in bytes
 }
 
-// read appends the keys of values; those of groups only if policies ask for
-// one of such a length.
+// read appends the keys of values; those of groups, networks and other wholes
+// that they are part of only if policies ask for one of such a length.
 func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
+	if r.by.bag != nil {
+		r.by.bag(values, to, wanted)
+		return
+	}
 	for i := range values {
 		v := &values[i]
 		switch r.by {
@@ -77,7 +87,8 @@ func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
 	}
 }
 
-// lengths is a set of lengths in bytes, modulo 64, as hashes show them.
+// lengths is a set of lengths: in bytes modulo 64, as hashes show them, or as a
+// reader says.
 type lengths uint64
 
 func (l lengths) has(hash uint64) bool { return l>>(hash%64)&1 != 0 }

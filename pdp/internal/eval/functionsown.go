@@ -2,7 +2,6 @@ package eval
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -16,8 +15,11 @@ import (
 func (l functions) own() {
 	for id, reader := range keyReaders {
 		first := authz.String
-		if id == profile.FunctionFQAN {
+		switch id {
+		case profile.FunctionFQAN:
 			first = acceptsAny // a text stands for the FQAN it spells
+		case profile.FunctionSubtree:
+			first = authz.X500Name
 		}
 		l[id] = equality(first, acceptsAny, reader)
 	}
@@ -28,9 +30,10 @@ func (l functions) own() {
 	l[profile.FunctionFQANPattern].needs = needsGroup
 	l[profile.FunctionFQANPattern].equality = fqanPatternKey
 	l[profile.FunctionBanFQAN].needs = needsGroup
-	l[profile.FunctionSubtree] = predicate(authz.X500Name, acceptsAny, bindSubtree)
 	l[profile.FunctionBanSubtree] = predicate(authz.String, acceptsAny, bindBanSubtree)
 	l[profile.FunctionNetwork] = predicate(authz.String, acceptsAny, bindNetwork)
+	l[profile.FunctionBanSubtree].needs = needsPiece
+	l[profile.FunctionNetwork].needs = needsNetwork
 	for id, holds := range map[string]func(int) bool{
 		profile.FunctionStrengthLess:           func(c int) bool { return c < 0 },
 		profile.FunctionStrengthLessOrEqual:    func(c int) bool { return c <= 0 },
@@ -185,80 +188,6 @@ func bindBanFQAN(literal authz.Value) (test, error) {
 		f, ok := asFQAN(v)
 		return err == nil && ok && pattern.fits(f) || trimmed(v) == want, nil
 	}, nil
-}
-
-func bindSubtree(literal authz.Value) (test, error) {
-	top, ok := literal.Data().(authz.DN)
-	if !ok {
-		return nil, fmt.Errorf("not a name: %q", literal.Text())
-	}
-	return func(v authz.Value) (bool, error) {
-		d, ok := asDN(v)
-		return ok && startsWithRDNs(d, top), nil
-	}, nil
-}
-
-func asDN(v authz.Value) (authz.DN, bool) {
-	if d, ok := v.Data().(authz.DN); ok {
-		return d, true
-	}
-	d, err := authz.ParseDN(v.Text())
-	return d, err == nil
-}
-
-// startsWithRDNs compares the first RDNs in the standard reading.
-func startsWithRDNs(d, top authz.DN) bool {
-	n := len(top.RDNs())
-	if len(d.RDNs()) < n || n == 0 {
-		return false
-	}
-	head, err := authz.NewDN(d.RDNs()[:n])
-	return err == nil && head.Equal(top)
-}
-
-func bindBanSubtree(literal authz.Value) (test, error) {
-	want := strings.Split(banName(literal), "\x00")
-	return func(v authz.Value) (bool, error) {
-		have := strings.Split(banName(v), "\x00")
-		for _, w := range want { // both are sorted
-			i := slices.Index(have, w)
-			if i < 0 {
-				return false, nil
-			}
-			have = have[i+1:]
-		}
-		return true, nil
-	}, nil
-}
-
-func bindNetwork(literal authz.Value) (test, error) {
-	prefix, err := readPrefix(trimmed(literal))
-	if err != nil {
-		return nil, fmt.Errorf("%q is no address and no CIDR prefix", literal.Text())
-	}
-	return func(v authz.Value) (bool, error) {
-		addr, err := netip.ParseAddr(trimmed(v))
-		if err != nil {
-			return false, fmt.Errorf("%q is no network address", v.Text())
-		}
-		return prefix.Contains(addr.WithZone("").Unmap()), nil
-	}, nil
-}
-
-func readPrefix(s string) (netip.Prefix, error) {
-	if !strings.Contains(s, "/") {
-		addr, err := netip.ParseAddr(s)
-		if err != nil {
-			return netip.Prefix{}, err
-		}
-		addr = addr.WithZone("").Unmap()
-		return addr.Prefix(addr.BitLen())
-	}
-	p, err := netip.ParsePrefix(s)
-	if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), err
 }
 
 func bindStrength(holds func(int) bool) func(authz.Value) (test, error) {

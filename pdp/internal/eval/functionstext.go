@@ -149,16 +149,8 @@ func bindXPathRegexp(pattern authz.Value) (test, error) {
 
 // names are A.3.14: partial names.
 func (l functions) names() {
-	l.add("x500Name-match", plain(authz.Boolean, func(a []operand) (authz.Value, error) {
-		return authz.BooleanValue(isTopOf(a[0].value, a[1].value)), nil
-	}, authz.X500Name, authz.X500Name), one0)
+	l.add("x500Name-match", equality(authz.X500Name, authz.X500Name, subtreeReader), one0)
 	l.add("rfc822Name-match", predicate(authz.String, authz.RFC822Name, bindMailbox), one0)
-}
-
-// isTopOf reports whether the first name is a terminal sequence of RDNs of the
-// second in the order of RFC 2253, so the first RDNs in ours.
-func isTopOf(top, v authz.Value) bool {
-	return startsWithRDNs(v.Data().(authz.DN), top.Data().(authz.DN))
 }
 
 // bindMailbox reads "a@b" as one mailbox, "b" as every mailbox of a domain and

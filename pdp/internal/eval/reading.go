@@ -154,6 +154,7 @@ var textKey = alike("text", func(v authz.Value, to *keyList) { to.add(trimmed(v)
 // reading, beside the type-equal functions, which are ownKey.
 var keyReaders = map[string]*keyReader{
 	profile.FunctionFQAN:    {name: "fqan", value: fqanKey, literal: fqanKey},
+	profile.FunctionSubtree: subtreeReader,
 	profile.FunctionBanName: banNameReader,
 	profile.FunctionBanText: textKey,
 	profile.FunctionBanURI:  alike("ban-uri", func(v authz.Value, to *keyList) { to.add(uriKey(v)) }),

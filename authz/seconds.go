@@ -22,6 +22,9 @@ const maxWhole = 1 << 58
 // SecondsOf returns n seconds.
 func SecondsOf(n int64) Seconds { return Seconds{whole: n} }
 
+// Whole returns the number of whole seconds, rounded down.
+func (s Seconds) Whole() int64 { return s.whole }
+
 // Compare returns -1, 0 or +1.
 func (s Seconds) Compare(t Seconds) int {
 	return cmp.Or(cmp.Compare(s.whole, t.whole), strings.Compare(s.fraction, t.fraction))

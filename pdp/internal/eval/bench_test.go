@@ -245,3 +245,89 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 }
+
+// The rules of BenchmarkFiled, none of which matches its request.
+var filedKinds = map[string]func(i int) *policies.Rule{
+	"networks": func(i int) *policies.Rule {
+		a := fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)
+		switch i % 20 {
+		case 0:
+			a = fmt.Sprintf("172.%d.%d.0/24", i>>8&255, i&255)
+		case 1:
+			a = fmt.Sprintf("2001:db8:%x:%x::/64", i>>8, i&255)
+		}
+		return &policies.Rule{Effect: authz.Deny, Ban: true, Target: oneMatch(profile.FunctionNetwork, a, &policies.Designator{Category: authz.Subject, ID: profile.Network})}
+	},
+	"subtrees": func(i int) *policies.Rule {
+		t := oneMatch(profile.FunctionSubtree, "", &policies.Designator{Category: authz.Subject, ID: profile.SubjectID, Type: authz.X500Name})
+		t.AnyOf[0].AllOf[0].Matches[0].Value = parse(authz.X500Name, fmt.Sprintf("/DC=org/DC=terena/DC=tcs/C=NL/O=Institution %d", i))
+		return &policies.Rule{Effect: authz.Permit, Target: t}
+	},
+	"ban-subtrees": func(i int) *policies.Rule {
+		return &policies.Rule{Effect: authz.Deny, Target: oneMatch(profile.FunctionBanSubtree, fmt.Sprintf("/DC=org/DC=terena/DC=tcs/C=NL/O=Institution %d", i), &policies.Designator{Category: authz.Subject, ID: profile.SubjectID})}
+	},
+	"ranges": func(i int) *policies.Rule {
+		i = i * 7919 % 10_000 // in no order
+		return numbers(policies.Match{Function: old + "integer-less-than-or-equal", Value: authz.IntegerValue(int64(6 * i))},
+			policies.Match{Function: old + "integer-greater-than-or-equal", Value: authz.IntegerValue(int64(6*i + 4))})
+	},
+	"thresholds": func(i int) *policies.Rule {
+		return numbers(policies.Match{Function: old + "integer-less-than", Value: authz.IntegerValue(int64(30_000 + i*7919%10_000))})
+	},
+}
+
+func numbers(ms ...policies.Match) *policies.Rule {
+	for i := range ms {
+		ms[i].Attribute = &policies.Designator{Category: authz.Resource, ID: "port", Type: authz.Integer}
+	}
+	return &policies.Rule{Effect: authz.Permit, Target: &policies.Target{AnyOf: []policies.AnyOf{{AllOf: []policies.AllOf{{Matches: ms}}}}}}
+}
+
+func filedSnapshot(kind string, n int) *policies.Snapshot {
+	rules := make([]*policies.Rule, n)
+	for i, place := range policies.Places(n) {
+		rules[i] = filedKinds[kind](i)
+		rules[i].ID, rules[i].Place = fmt.Sprint("r", i), place
+	}
+	return &policies.Snapshot{Revision: authz.Revision{Lineage: "l", Number: 1}, Root: policies.NewRoot(policies.NewList(rules...), newWorkload(10).pap())}
+}
+
+// BenchmarkFiled decides among rules that are filed by more than equality.
+func BenchmarkFiled(b *testing.B) {
+	q := gridRequest(b, normalDN(1), vo(0), endpoint(0), actions[0])
+	q.Add(authz.Subject, profile.Network, authz.StringValue("192.0.2.7"))
+	q.Add(authz.Resource, "port", authz.IntegerValue(29_999))
+	for _, kind := range []string{"networks", "subtrees", "ban-subtrees", "ranges", "thresholds"} {
+		for _, n := range []int{0, 100, 10_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/n=%d", kind, n), func(b *testing.B) {
+				skipLarge(b, n)
+				if n > 10_000 && kind != "networks" {
+					b.Skip("only networks come by the hundred thousand")
+				}
+				p, err := eval.NewCompiler(nil).Compile(filedSnapshot(kind, n), nil)
+				require.NoError(b, err)
+				require.Equal(b, authz.Permit, p.Decide(context.Background(), q, someNow).Decision)
+				b.ReportAllocs()
+				for b.Loop() {
+					p.Decide(context.Background(), q, someNow)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkApplyNetwork bans one address among many.
+func BenchmarkApplyNetwork(b *testing.B) {
+	skipLarge(b, 100_000)
+	c, s := eval.NewCompiler(nil), filedSnapshot("networks", 100_000)
+	p, err := c.Compile(s, nil)
+	require.NoError(b, err)
+	ban := filedKinds["networks"](100_001)
+	ban.ID, ban.Place = "new", policies.Places(2)[1]
+	for b.Loop() {
+		next, err := s.Apply(policies.Update{From: s.Revision, To: authz.Revision{Lineage: "l", Number: 2}, Edits: []policies.Edit{policies.PutRule(ban, policies.BansID)}})
+		require.NoError(b, err)
+		_, err = c.Compile(next, p)
+		require.NoError(b, err)
+	}
+}

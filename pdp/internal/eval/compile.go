@@ -101,6 +101,7 @@ type compilation struct {
 	referenced map[policies.Node]*libraryEntry
 	kinds      map[kindKey]*banKind
 	texts      map[string]string // of literals, each once
+	sides      []side            // bounds noted
 	pieces     map[string]int    // how many bans of subtrees have each
 	depth      int
 	scope      *scope

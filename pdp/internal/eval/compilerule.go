@@ -80,19 +80,24 @@ func (c *compilation) targetInto(out *target, t *policies.Target, room []match, 
 		room[i].matchRest = &rest[i]
 	}
 	out.from, out.anyOf, out.plain = t, make([]anyOf, len(t.AnyOf)), room
+	before := len(c.sides)
 	for i, a := range t.AnyOf {
 		if len(a.AllOf) != 1 {
 			out.plain = nil
 		}
 		out.anyOf[i].allOf = make([]allOf, len(a.AllOf))
 		for j, all := range a.AllOf {
-			n := len(all.Matches)
+			n, since := len(all.Matches), len(c.sides)
 			out.anyOf[i].allOf[j].matches, room = room[:n:n], room[n:]
 			for k := range all.Matches {
 				c.match(&all.Matches[k], &out.anyOf[i].allOf[j].matches[k])
 			}
+			if len(a.AllOf) > 1 {
+				c.ranges(since)
+			}
 		}
 	}
+	c.ranges(before)
 }
 
 func (c *compilation) duties(obligations, advice []policies.Duty) *duties {

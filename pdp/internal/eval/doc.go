@@ -31,6 +31,31 @@
 // never turns another decision into Permit. A request whose attributes are all
 // verified has one view, and this is plain XACML.
 //
+// # What the index finds
+//
+// Of a list that is not short, a request looks at the children that it has a key
+// of, and at those that have none. Keys come of one match in each alternative of a
+// target, the one whose keys the fewest siblings share:
+//
+//   - equality, in whatever reading: the key of the literal;
+//   - patterns: the group of an FQAN pattern, the first letters of an anchored one;
+//   - networks: address and length; a request's address is looked up at each
+//     length in use;
+//   - names above a name: the first RDNs, so x500Name-match too; of the ban of a
+//     subtree, which has no order, the piece that is the rarest;
+//   - a lower and an upper bound on one attribute, both in one conjunction or each
+//     in a part of the target without alternatives: the range between. A request
+//     with several values of it looks at all such rules.
+//
+// Where a match may fail (an attribute that must be present is not, a value is no
+// address, a time of day has no zone), all that is filed by such a match is looked
+// at, and nothing else.
+//
+// Without a key, and so looked at by every request, are: bounds on one side alone,
+// for of many such most requests satisfy a good part, which would have to be found
+// and put in order; bounds that a refusal names as enough; times of day without a
+// zone; other patterns; selectors; and whatever stands in a condition.
+//
 // # What the specification leaves open
 //
 //   - Children are combined in their order, and the overrides and unless

@@ -83,9 +83,11 @@ func (l functions) comparisons() {
 			{"integer", authz.Integer, compareIntegers}, {"string", authz.String, compareStrings},
 			{"time", authz.Time, compareTimes}, {"date", authz.Date, compareMoments}, {"dateTime", authz.DateTime, compareMoments},
 		} {
-			l.add(t.name+"-"+name, ordered(t.typ, t.by, holds), one0)
+			f := ordered(t.typ, t.by, holds)
+			f.needs = needsSide(holds(-1))
+			l.add(t.name+"-"+name, f, one0)
 		}
-		l.add("double-"+name, plain(authz.Boolean, func(a []operand) (authz.Value, error) {
+		f := plain(authz.Boolean, func(a []operand) (authz.Value, error) {
 			x, y := double(a[0].value), double(a[1].value)
 			c := 0
 			switch {
@@ -97,7 +99,9 @@ func (l functions) comparisons() {
 				c = 1
 			}
 			return authz.BooleanValue(holds(c)), nil
-		}, authz.Double, authz.Double), one0)
+		}, authz.Double, authz.Double)
+		f.needs = needsSide(holds(-1))
+		l.add("double-"+name, f, one0)
 	}
 }
 

@@ -55,6 +55,7 @@ type names struct {
 	prefixes   map[int][]int      // lengths of prefixes, by slot
 	lengths    []lengths          // of the keys that policies ask for, by reading
 	plain      map[int]*attribute // designators that need not be present, by slot
+	pieces     map[uint64]int     // how many bans of subtrees had each, by hash
 }
 
 // numberedSlot is a slot with the numbers of its name and type.
@@ -69,7 +70,7 @@ type numberedSlot struct {
 // format that policies.Foreign names.
 func NewCompiler(languages map[string]Language) *Compiler {
 	c := &Compiler{languages: languages, forms: specialForms()}
-	c.names = &names{nameOf: map[attributeName]int{}, slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}, plain: map[int]*attribute{}}
+	c.names = &names{nameOf: map[attributeName]int{}, slotOf: map[slot]int{}, readOf: map[reading]int{}, prefixes: map[int][]int{}, plain: map[int]*attribute{}, pieces: map[uint64]int{}}
 	c.frames.New = func() any { return new(frame) }
 	return c
 }
@@ -102,7 +103,6 @@ type compilation struct {
 	kinds      map[kindKey]*banKind
 	texts      map[string]string // of literals, each once
 	sides      []side            // bounds noted
-	pieces     map[string]int    // how many bans of subtrees have each
 	depth      int
 	scope      *scope
 	owner      *owner

@@ -267,3 +267,44 @@ func TestFiledRulesAreNotLookedAt(t *testing.T) {
 		require.LessOrEqual(t, len(ex.Root.Children[0].Children), most, kind)
 	}
 }
+
+// Bans of subtrees that come one by one spread as well as those that come at once,
+// whatever the longest word is that all of them have.
+func TestBansOfSubtreesSpread(t *testing.T) {
+	ban := func(i int) *policies.Rule {
+		name := fmt.Sprintf("/C=UK/O=Federation of Everybody/OU=%d", i)
+		return &policies.Rule{ID: fmt.Sprint(i), Effect: authz.Deny, Ban: true, Target: oneMatch(profile.FunctionBanSubtree, name, &policies.Designator{Category: authz.Subject, ID: profile.SubjectID})}
+	}
+	c, s := eval.NewCompiler(nil), &policies.Snapshot{Revision: authz.Revision{Lineage: "l"}, Root: policies.NewRoot(policies.NewList(ban(0)), newWorkload(10).pap())}
+	p, err := c.Compile(s, nil)
+	require.NoError(t, err)
+	for i := 1; i < 600; i++ {
+		s, err = s.Apply(policies.Update{From: s.Revision, To: authz.Revision{Lineage: "l", Number: uint64(i)}, Edits: []policies.Edit{policies.PutRule(ban(i), policies.BansID)}})
+		require.NoError(t, err)
+		p, err = c.Compile(s, p)
+		require.NoError(t, err)
+	}
+	q := gridRequest(t, "/C=UK/O=Federation of Everybody/OU=77/CN=x", vo(0), endpoint(0), actions[0])
+	ex := p.Explain(context.Background(), q, someNow)
+	require.Equal(t, authz.Deny, ex.Response.Decision)
+	require.LessOrEqual(t, len(ex.Root.Children[0].Children), 3)
+}
+
+// Bounds that a refusal names are never filed: who is outside is to be told what
+// would have been enough.
+func TestRangesOfBoundsAreTold(t *testing.T) {
+	var rules []*policies.Rule
+	for i := range 30 {
+		cpu := &policies.Designator{Category: authz.Environment, ID: profile.RequestedCPUTime, Type: authz.Integer}
+		target := oneMatch(old+"integer-less-than-or-equal", "", cpu)
+		ms := &target.AnyOf[0].AllOf[0].Matches
+		(*ms)[0].Value = authz.IntegerValue(int64(100 * i))
+		*ms = append(*ms, policies.Match{Function: old + "integer-greater-than-or-equal", Value: authz.IntegerValue(int64(100*i + 50)), Attribute: cpu})
+		rules = append(rules, &policies.Rule{ID: fmt.Sprint(i), Effect: authz.Permit, Target: target})
+	}
+	q := &authz.Request{}
+	q.Add(authz.Environment, profile.RequestedCPUTime, authz.IntegerValue(175))
+	response := decideBy(t, q, rules...)
+	require.Equal(t, authz.NotApplicable, response.Decision)
+	require.Len(t, response.Enough, 30)
+}

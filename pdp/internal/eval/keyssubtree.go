@@ -26,8 +26,10 @@ func namesAbove(v authz.Value, to *keyList, wanted lengths) {
 	}
 	key := d.Key()
 	for i := 1; i <= len(key); i++ {
-		// A "/" within a value has a "\" before it, with which no key ends.
-		if (i == len(key) || key[i] == '/') && wanted.has(uint64(i)) {
+		switch {
+		case i < len(key) && key[i] == '\\':
+			i++ // what it escapes ends no RDN; names have 64 at most
+		case (i == len(key) || key[i] == '/') && wanted.has(uint64(i)):
 			to.add(key[:i])
 		}
 	}
@@ -61,19 +63,18 @@ func pieceKeys(values []authz.Value, to *keyList, wanted lengths) {
 }
 
 // needsPiece files the ban of a subtree under that of its pieces which the fewest
-// before it had, or else the longest: "DC=org" and the like have all, and long
-// texts are seldom alike.
+// bans before had, or else the one that says the most: "DC=org" and the like are in
+// all, and long texts are seldom alike.
 func needsPiece(c *compilation, m *match) {
-	if c.pieces == nil {
-		c.pieces = map[string]int{}
-	}
+	bans := c.compiler.names.pieces
 	best, fewest, longest := "", 0, -1
 	for piece := range strings.SplitSeq(banName(m.from.Value), "\x00") {
-		n, length := c.pieces[piece], len(piece)-strings.IndexByte(piece, '=')
+		hash := authz.Hash(piece)
+		n, length := bans[hash], len(piece)-strings.IndexByte(piece, '=')
 		if longest < 0 || n < fewest || n == fewest && length > longest {
 			best, fewest, longest = piece, n, length
 		}
-		c.pieces[piece]++
+		bans[hash]++
 	}
 	by := c.reading(reading{slot: m.attr.slot, by: pieceKey})
 	c.wants(by, uint64(len(best)))

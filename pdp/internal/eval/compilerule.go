@@ -97,7 +97,7 @@ func (c *compilation) targetInto(out *target, t *policies.Target, room []match, 
 			}
 		}
 	}
-	c.ranges(before)
+	out.beyond = c.ranges(before)
 }
 
 func (c *compilation) duties(obligations, advice []policies.Duty) *duties {

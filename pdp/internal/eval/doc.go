@@ -51,10 +51,12 @@
 // address, a time of day has no zone), all that is filed by such a match is looked
 // at, and nothing else.
 //
-// Without a key, and so looked at by every request, are: bounds on one side alone,
-// for of many such most requests satisfy a good part, which would have to be found
-// and put in order; bounds that a refusal names as enough; times of day without a
-// zone; other patterns; selectors; and whatever stands in a condition.
+// A bound on one side alone is no key: of many such a request satisfies a good part,
+// which would have to be found and then put in order. Rules with nothing better are
+// passed over one by one, at the cost of comparing two numbers.
+//
+// Looked at by every request are: bounds that a refusal names as enough; times of
+// day without a zone; other patterns; selectors; and whatever stands in a condition.
 //
 // # What the specification leaves open
 //

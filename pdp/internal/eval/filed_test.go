@@ -290,21 +290,52 @@ func TestBansOfSubtreesSpread(t *testing.T) {
 	require.LessOrEqual(t, len(ex.Root.Children[0].Children), 3)
 }
 
-// Bounds that a refusal names are never filed: who is outside is to be told what
-// would have been enough.
-func TestRangesOfBoundsAreTold(t *testing.T) {
-	var rules []*policies.Rule
-	for i := range 30 {
-		cpu := &policies.Designator{Category: authz.Environment, ID: profile.RequestedCPUTime, Type: authz.Integer}
-		target := oneMatch(old+"integer-less-than-or-equal", "", cpu)
-		ms := &target.AnyOf[0].AllOf[0].Matches
-		(*ms)[0].Value = authz.IntegerValue(int64(100 * i))
-		*ms = append(*ms, policies.Match{Function: old + "integer-greater-than-or-equal", Value: authz.IntegerValue(int64(100*i + 50)), Attribute: cpu})
-		rules = append(rules, &policies.Rule{ID: fmt.Sprint(i), Effect: authz.Permit, Target: target})
+// Bounds that a refusal names leave nothing out, on one side or on both: who is
+// outside is to be told what would have been enough.
+func TestBoundsAreTold(t *testing.T) {
+	for name, most := range map[string]int64{"one side": 0, "both": 50} {
+		var rules []*policies.Rule
+		for i := range int64(30) {
+			cpu := &policies.Designator{Category: authz.Environment, ID: profile.RequestedCPUTime, Type: authz.Integer}
+			target := oneMatch(old+"integer-less-than-or-equal", "", cpu)
+			ms := &target.AnyOf[0].AllOf[0].Matches
+			(*ms)[0].Value = authz.IntegerValue(1000 + 100*i)
+			if most > 0 {
+				*ms = append(*ms, policies.Match{Function: old + "integer-greater-than-or-equal", Value: authz.IntegerValue(1000 + 100*i + most), Attribute: cpu})
+			}
+			rules = append(rules, &policies.Rule{ID: fmt.Sprint(i), Effect: authz.Permit, Target: target})
+		}
+		q := &authz.Request{}
+		q.Add(authz.Environment, profile.RequestedCPUTime, authz.IntegerValue(175))
+		response := decideBy(t, q, rules...)
+		require.Equal(t, authz.NotApplicable, response.Decision, name)
+		require.Len(t, response.Enough, 30, name)
 	}
-	q := &authz.Request{}
-	q.Add(authz.Environment, profile.RequestedCPUTime, authz.IntegerValue(175))
-	response := decideBy(t, q, rules...)
-	require.Equal(t, authz.NotApplicable, response.Decision)
-	require.Len(t, response.Enough, 30)
+}
+
+// A time of day without a zone is on neither side of one with a zone: of many
+// rules that compare them none is left out.
+func TestTimesWithoutZone(t *testing.T) {
+	at := &policies.Designator{Category: authz.Subject, ID: "n", Type: authz.Time}
+	for name, bounds := range map[string][]string{"above": {"less-than"}, "below": {"greater-than"}, "between": {"less-than", "greater-than"}} {
+		var rules []*policies.Rule
+		for i := range 20 {
+			target := oneMatch("", "", at)
+			ms := &target.AnyOf[0].AllOf[0].Matches
+			*ms = nil
+			for k, bound := range bounds {
+				*ms = append(*ms, policies.Match{Function: old + "time-" + bound, Value: parse(authz.Time, fmt.Sprintf("%02d:%02d:00Z", 2+i, 30*k)), Attribute: at})
+			}
+			rules = append(rules, &policies.Rule{ID: fmt.Sprint(i), Effect: authz.Deny, Target: target})
+		}
+		rules = append(rules, &policies.Rule{ID: "everybody", Effect: authz.Permit})
+		for _, value := range []string{"00:00:00", "12:10:00", "23:59:59"} {
+			q := &authz.Request{}
+			q.Add(authz.Subject, "n", parse(authz.Time, value))
+			require.Equal(t, authz.Indeterminate, decideBy(t, q, rules...).Decision, "%s %s", name, value)
+		}
+		q := &authz.Request{}
+		q.Add(authz.Subject, "n", parse(authz.Time, map[string]string{"above": "00:00:00Z", "below": "23:59:59Z", "between": "23:59:59Z"}[name]))
+		require.Equal(t, authz.Permit, decideBy(t, q, rules...).Decision, name)
+	}
 }

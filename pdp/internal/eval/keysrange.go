@@ -57,17 +57,25 @@ func needsSide(lower bool) func(*compilation, *match) {
 }
 
 // ranges files, of the bounds noted since, each lower one that has an upper one
-// beside it by the range between: whoever is outside fails one or the other.
-func (c *compilation) ranges(since int) {
+// beside it by the range between: whoever is outside fails one or the other. If
+// there is none, it returns a bound that stands alone.
+func (c *compilation) ranges(since int) *beyond {
+	paired := false
 	for _, low := range c.sides[since:] {
 		for _, high := range c.sides[since:] {
 			if low.lower && !high.lower && low.match.attr.slot == high.match.attr.slot {
 				c.needsRange(low, high)
+				paired = true
 				break
 			}
 		}
 	}
+	alone := c.sides[since:]
 	c.sides = c.sides[:since]
+	if paired {
+		return nil
+	}
+	return c.oneSided(alone)
 }
 
 func (c *compilation) needsRange(low, high side) {
@@ -77,27 +85,32 @@ func (c *compilation) needsRange(low, high side) {
 	low.match.needs(file{by, stretchHash(low.rank, length)}, file{by, inDoubt})
 }
 
-// rank maps the values of a type to bits, so that all between two of them begin
-// with the bits that those have in common. Values that are near may share all.
+// rank maps the values of a type to numbers in their order. So all between two of
+// them begin with the bits that those have in common. Near ones may share one.
 func rank(v authz.Value) uint64 {
 	switch d := v.Data().(type) {
 	case *big.Int:
 		switch {
 		case d.IsInt64():
-			return uint64(d.Int64())
+			return signed(d.Int64())
 		case d.Sign() < 0:
-			return 1 << 63
+			return 0
 		}
-		return math.MaxInt64
-	case float64:
-		return math.Float64bits(d + 0) // -0 is 0; NaN is between nothing
+		return math.MaxUint64
+	case float64: // NaN is in no order: whatever it is taken for, it is compared
+		if d < 0 {
+			return ^math.Float64bits(d)
+		}
+		return math.Float64bits(d) | 1<<63
 	case authz.Moment:
-		return uint64(d.UTC().Whole())
+		return signed(d.UTC().Whole())
 	}
 	var first [8]byte
 	copy(first[:], v.Text())
 	return binary.BigEndian.Uint64(first[:])
 }
+
+func signed(n int64) uint64 { return uint64(n) ^ 1<<63 }
 
 // isFloating reports whether a value is a time of day without a zone, which has
 // no order among those with one.

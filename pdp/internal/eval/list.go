@@ -27,7 +27,7 @@ type list struct {
 	// readings of values that a match may fail on: what is filed by them may then
 	// be Indeterminate without having a key.
 	required, doubts []int
-	open             []child
+	open             []opening
 	bans             []*ban // fresh ones, while the list is being compiled
 	counts           Counts
 	bounded          bool // some rule below could answer what would have been enough
@@ -37,7 +37,7 @@ type list struct {
 type chunk struct {
 	items    []policies.Item // by whose address it is known
 	children []child         // one for each item
-	open     []child
+	open     []opening
 	doubtful []child // those that required and doubts are about
 	readings []int
 	required []int
@@ -64,11 +64,12 @@ func (l *list) at(n int) child {
 
 // cursor yields the children that may apply to a request, in order.
 type cursor struct {
-	now  []child  // those that come next, from
-	at   int      // on,
-	open []child  // with these among them, each in its place
-	rest []*chunk // and these after them, when looking at all
-	from int      // the frame's space for those found
+	now    []child   // those that come next, from
+	at     int       // on,
+	open   []opening // with these among them, each in its place
+	rest   []*chunk  // and these after them, when looking at all
+	from   int       // the frame's space for those found
+	extent int       // of the request's values
 }
 
 // candidates starts a walk; every walk ends in next returning nil, or in close.
@@ -100,7 +101,7 @@ func (l *list) candidates(f *frame, c *cursor) {
 		slices.SortFunc(found, byPlace)
 		f.found = f.found[:c.from+len(slices.Compact(found))]
 	}
-	c.now, c.open = f.found[c.from:], l.open
+	c.now, c.open, c.extent = f.found[c.from:], l.open, extent
 }
 
 // take notes what the index found.
@@ -147,13 +148,14 @@ func (c *cursor) next(f *frame) child {
 
 func (c *cursor) further(f *frame) child {
 	for {
+		c.open = admitted(c.open, f, c.extent)
 		now := c.now[c.at:]
 		switch {
-		case len(now) > 0 && (len(c.open) == 0 || byPlace(now[0], c.open[0]) < 0):
+		case len(now) > 0 && (len(c.open) == 0 || byPlace(now[0], c.open[0].child) < 0):
 			c.at++
 			return now[0]
 		case len(c.open) > 0:
-			ch := c.open[0]
+			ch := c.open[0].child
 			c.open = c.open[1:]
 			return ch
 		case len(c.rest) == 0:

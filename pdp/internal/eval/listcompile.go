@@ -139,7 +139,11 @@ func (k *chunk) file(c *compilation, into *list, ch child, fresh bool) {
 	}
 	filings := ch.filed()
 	if len(filings) == 0 {
-		k.open = append(k.open, ch)
+		o := opening{child: ch}
+		if t := ch.goal(); t != nil && t.beyond != nil {
+			o.beyond = *t.beyond
+		}
+		k.open = append(k.open, o)
 	}
 	doubtful := false
 	for _, f := range filings {

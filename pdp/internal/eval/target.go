@@ -20,6 +20,9 @@ type target struct {
 	plain conjunction
 	anyOf []anyOf
 	from  *policies.Target
+	// beyond is a bound that every value fails of a request to which the target
+	// does not apply; nil if there is none.
+	beyond *beyond
 }
 
 type anyOf struct{ allOf []allOf }

@@ -6,15 +6,16 @@ import (
 	"github.com/gatehouse-authz/gatehouse/authz"
 )
 
-// opening is an open child: one that every request has to look at, or just those
-// with a value on the right side of a bound, which a glance tells.
+// opening is an open child: one that every request has to look at, or only those
+// with a value on the right side of a bound. It lies with its neighbours, so that
+// those on the wrong side are passed over without being fetched.
 type opening struct {
 	child child
 	beyond
 }
 
-// beyond is a bound on one side of an attribute: whoever fails it, to him a child is
-// NotApplicable. The zero beyond is none.
+// beyond is a bound on one side of an attribute. A child does not apply to requests
+// without a value on that side. The zero beyond is none.
 type beyond struct {
 	rank     uint64
 	reading  int32 // of extremes

@@ -12,11 +12,12 @@ import (
 // policies.List they were compiled from, with an index over their targets.
 //
 // A child is filed in the index under keys of which a request must have one,
-// or else the child is NotApplicable beyond doubt: a match that compares keys
-// and cannot fail, one in each alternative of one part of the target (tables 1
-// to 3 of XACML 3.0: one False beats any error). All other children are open:
-// every request looks at them. So the index leaves out nothing that could have
-// mattered, errors included.
+// or else the child is NotApplicable beyond doubt: a match that is False without
+// them, one in each alternative of one part of the target (tables 1 to 3 of XACML
+// 3.0: one False beats any error). Where it may be an error instead, the request
+// is in doubt and looks at all that is doubtful. All other children are open:
+// every request looks at them, unless a bound tells at once. So the index leaves
+// out nothing that could have mattered, errors included.
 type list struct {
 	chunks []*chunk
 	length int

@@ -17,12 +17,10 @@ const (
 // target is compiled policies.Target; a nil target matches everything.
 type target struct {
 	// plain are all of its matches, if there are no alternatives among them.
-	plain conjunction
-	anyOf []anyOf
-	from  *policies.Target
-	// beyond is a bound that every value fails of a request to which the target
-	// does not apply; nil if there is none.
-	beyond *beyond
+	plain  conjunction
+	anyOf  []anyOf
+	from   *policies.Target
+	beyond *beyond // what it asks for at least, if that is a bound on one side
 }
 
 type anyOf struct{ allOf []allOf }

@@ -191,6 +191,14 @@ func (f *frame) extent(v view, inverted bool) int {
 	return presented
 }
 
+// widest is the extent that leaves out nothing that any view sees.
+func (f *frame) widest() int {
+	if f.uniform {
+		return verified
+	}
+	return presented
+}
+
 // slot names a bag of attributes.
 type slot struct {
 	attributeName

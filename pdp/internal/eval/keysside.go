@@ -25,7 +25,8 @@ type beyond struct {
 }
 
 // admitted leaves out those before the first that a request may have a value for.
-func admitted(open []opening, f *frame, extent int) []opening {
+func admitted(open []opening, f *frame) []opening {
+	extent := f.widest()
 	for i := range open {
 		if b := &open[i].beyond; !b.given || b.admits(f.keysAt(cellOf(int(b.reading), extent))) || b.required && len(f.keysAt(cellOf(int(b.reading), verified))) == 0 {
 			return open[i:]

@@ -28,6 +28,7 @@ type list struct {
 	// readings of values that a match may fail on: what is filed by them may then
 	// be Indeterminate without having a key.
 	required, doubts []int
+	doubtful         bool // there are any
 	open             []opening
 	bans             []*ban // fresh ones, while the list is being compiled
 	counts           Counts
@@ -65,12 +66,11 @@ func (l *list) at(n int) child {
 
 // cursor yields the children that may apply to a request, in order.
 type cursor struct {
-	now    []child   // those that come next, from
-	at     int       // on,
-	open   []opening // with these among them, each in its place
-	rest   []*chunk  // and these after them, when looking at all
-	from   int       // the frame's space for those found
-	extent int       // of the request's values
+	now  []child   // those that come next, from
+	at   int       // on,
+	open []opening // with these among them, each in its place
+	rest []*chunk  // and these after them, when looking at all
+	from int       // the frame's space for those found
 }
 
 // candidates starts a walk; every walk ends in next returning nil, or in close.
@@ -80,12 +80,9 @@ func (l *list) candidates(f *frame, c *cursor) {
 		c.rest = l.chunks
 		return
 	}
-	extent := presented
-	if f.uniform {
-		extent = verified
-	}
+	extent := f.widest()
 	hits := 0
-	if len(l.required)+len(l.doubts) > 0 && l.inDoubt(f, extent) {
+	if l.doubtful && l.inDoubt(f, extent) {
 		hits = l.takeDoubtful(f)
 	}
 	for _, n := range l.readings {
@@ -102,7 +99,7 @@ func (l *list) candidates(f *frame, c *cursor) {
 		slices.SortFunc(found, byPlace)
 		f.found = f.found[:c.from+len(slices.Compact(found))]
 	}
-	c.now, c.open, c.extent = f.found[c.from:], l.open, extent
+	c.now, c.open = f.found[c.from:], l.open
 }
 
 // take notes what the index found.
@@ -149,7 +146,9 @@ func (c *cursor) next(f *frame) child {
 
 func (c *cursor) further(f *frame) child {
 	for {
-		c.open = admitted(c.open, f, c.extent)
+		if len(c.open) > 0 && c.open[0].given {
+			c.open = admitted(c.open, f)
+		}
 		now := c.now[c.at:]
 		switch {
 		case len(now) > 0 && (len(c.open) == 0 || byPlace(now[0], c.open[0].child) < 0):

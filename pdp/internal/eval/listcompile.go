@@ -202,6 +202,7 @@ func (c *Counts) add(d Counts) {
 // sum gathers what the list has to know of its chunks.
 func (l *list) sum() {
 	for _, k := range l.chunks {
+		l.doubtful = l.doubtful || len(k.doubtful) > 0
 		l.open = append(l.open, k.open...)
 		l.bounded = l.bounded || k.bounded
 		l.counts.add(k.counts)

@@ -60,10 +60,6 @@ type reading struct {
 // read appends the keys of values; those of groups, networks and other wholes
 // that they are part of only if policies ask for one of such a length.
 func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
-	if r.by.bag != nil {
-		r.by.bag(values, to, wanted)
-		return
-	}
 	for i := range values {
 		v := &values[i]
 		switch r.by {
@@ -82,6 +78,10 @@ func (r *reading) read(values []authz.Value, to *keyList, wanted lengths) {
 				banNameKey(v, to)
 			}
 		default:
+			if r.by.bag != nil {
+				r.by.bag(values, to, wanted)
+				return
+			}
 			r.by.value(*v, to)
 		}
 	}

@@ -258,6 +258,12 @@ var filedKinds = map[string]func(i int) *policies.Rule{
 		}
 		return &policies.Rule{Effect: authz.Deny, Ban: true, Target: oneMatch(profile.FunctionNetwork, a, &policies.Designator{Category: authz.Subject, ID: profile.Network})}
 	},
+	"networks of one action": func(i int) *policies.Rule {
+		t := oneMatch(profile.FunctionNetwork, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), &policies.Designator{Category: authz.Subject, ID: profile.Network})
+		m := oneMatch(old+"string-equal", actions[0], &policies.Designator{Category: authz.Action, ID: profile.ActionID, Type: authz.String}).AnyOf[0].AllOf[0].Matches
+		t.AnyOf[0].AllOf[0].Matches = append(t.AnyOf[0].AllOf[0].Matches, m...)
+		return &policies.Rule{Effect: authz.Permit, Target: t}
+	},
 	"subtrees": func(i int) *policies.Rule {
 		t := oneMatch(profile.FunctionSubtree, "", &policies.Designator{Category: authz.Subject, ID: profile.SubjectID, Type: authz.X500Name})
 		t.AnyOf[0].AllOf[0].Matches[0].Value = parse(authz.X500Name, fmt.Sprintf("/DC=org/DC=terena/DC=tcs/C=NL/O=Institution %d", i))

@@ -258,7 +258,7 @@ func TestFiledRulesAreNotLookedAt(t *testing.T) {
 	q := gridRequest(t, "/DC=org/DC=terena/DC=tcs/C=NL/O=Institution 300/CN=x", vo(0), endpoint(0), actions[0])
 	q.Add(authz.Subject, profile.Network, authz.StringValue("10.0.1.46"))
 	q.Add(authz.Resource, "port", authz.IntegerValue(6*300))
-	for kind, most := range map[string]int{"networks": 1, "subtrees": 1, "ban-subtrees": 1, "ranges": 20} {
+	for kind, most := range map[string]int{"networks": 1, "networks of one action": 1, "subtrees": 1, "ban-subtrees": 1, "ranges": 20} {
 		s := filedSnapshot(kind, 10_000)
 		p, err := eval.NewCompiler(nil).Compile(s, nil)
 		require.NoError(t, err)

@@ -131,8 +131,7 @@ func (b *ban) rule() *rule {
 	r.matches[0] = matchRest{from: onlyMatch(from), attr: b.kind.attr}
 	r.near[0] = match{key: literalKey{l.keys[0].hash, l.keys[0].key}, reading: int32(b.kind.reading), matchRest: &r.matches[0]}
 	only := conjunction(r.near[:1])
-	r.only = target{from: from.Target, plain: only, anyOf: []anyOf{{[]allOf{{only}}}}}
-	r.target = &r.only
+	r.target = target{from: from.Target, plain: only, anyOf: []anyOf{{[]allOf{{only}}}}}
 	b.made.CompareAndSwap(nil, r)
 	return b.made.Load()
 }

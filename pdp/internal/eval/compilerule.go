@@ -21,21 +21,24 @@ func (c *compilation) rule(r *policies.Rule) child {
 		out.ready = *ready
 	}
 	if r.Effect == authz.Permit {
-		out.bounds = boundsOf(out.target)
+		out.bounds = boundsOf(out.goal())
 		out.bounded = out.bounds != nil
 	}
 	return out
 }
 
+// newRule makes a rule with its target, whose matches lie within the rule if they
+// are no more than most have.
 func (c *compilation) newRule(r *policies.Rule) *rule {
 	out := &rule{effect: r.Effect, timed: isTimed(r), ruleRest: &ruleRest{from: r, owner: c.owner}}
-	if n := matchesIn(r.Target); n == 0 || n > nearby {
-		out.target = c.target(r.Target)
-	} else {
-		c.targetInto(&out.only, r.Target, out.near[:n], out.matches[:n])
-		if out.target = &out.only; out.only.plain != nil {
+	switch n := matchesIn(r.Target); {
+	case n > 0 && n <= nearby:
+		c.targetInto(&out.target, r.Target, out.near[:n], out.matches[:n])
+		if out.target.plain != nil {
 			out.count = uint8(n)
 		}
+	case r.Target != nil && len(r.Target.AnyOf) > 0:
+		c.targetInto(&out.target, r.Target, make([]match, n), make([]matchRest, n))
 	}
 	return out
 }

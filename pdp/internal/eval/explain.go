@@ -148,8 +148,8 @@ func (t *tracer) explain(r *rule, s *authz.Step) {
 		s.Why = "it held until " + r.from.Until.Format(time.RFC3339)
 		return
 	}
-	t.matches(r.target, v)
-	if m, _ := r.target.eval(t.f, v); m != matches || r.condition == nil {
+	t.matches(r.goal(), v)
+	if m, _ := r.goal().eval(t.f, v); m != matches || r.condition == nil {
 		return
 	}
 	var o operand

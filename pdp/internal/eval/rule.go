@@ -30,15 +30,15 @@ type rule struct {
 // nearby is how many matches most rules have at most.
 const nearby = 4
 
-// ruleRest is what else there is to a rule.
+// ruleRest is what else there is to a rule. DANGER: as large as a rule it would lie
+// among the rules, which are then twice as far apart; see TestSizes.
 type ruleRest struct {
-	target *target
 	bounds *bounds // of a permit rule; nil is none
 	from   *policies.Rule
 	owner  *owner
 	filings
-	only    target            // room for the target,
-	matches [nearby]matchRest // and what else there is to the matches
+	target  target            // from nowhere if the rule has none
+	matches [nearby]matchRest // of those that are near
 }
 
 // eval follows XACML 3.0 core, table 4, in the view that its effect asks for.
@@ -100,12 +100,17 @@ func (r *rule) look(f *frame, v view) (match3, *authz.Status) {
 	case r.count > 0:
 		return conjunction(r.near[:r.count]).eval(f, v)
 	}
-	return r.target.eval(f, v)
+	return r.goal().eval(f, v)
 }
 
-func (r *rule) goal() *target { return r.target }
+func (r *rule) goal() *target {
+	if r.target.from == nil {
+		return nil
+	}
+	return &r.target
+}
 
-func (r *rule) settle(all crowd) { r.keys = all.filings(r.target) }
+func (r *rule) settle(all crowd) { r.keys = all.filings(r.goal()) }
 
 func (r *rule) where() (place, id string) { return r.from.Place, r.from.ID }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -149,4 +150,11 @@ func TestBunchesAreInOrder(t *testing.T) {
 	require.Equal(t, all[n-1:], found(now.find(0, 1)))
 	now = now.remove(tx, 0, 1, all[n-1])
 	require.Nil(t, now.find(0, 1))
+}
+
+// What decisions look at lies together: rules fill a size class of the allocator
+// that nothing else of theirs is in.
+func TestSizes(t *testing.T) {
+	require.EqualValues(t, 256, (unsafe.Sizeof(rule{})+15)/16*16)
+	require.LessOrEqual(t, unsafe.Sizeof(ruleRest{}), uintptr(240))
 }

@@ -58,6 +58,17 @@
 // Looked at by every request are: bounds that a refusal names as enough; times of
 // day without a zone; other patterns; selectors; and whatever stands in a condition.
 //
+// # Where things lie
+//
+// Among a million rules a decision waits for memory longer than it computes. So
+// what it reads lies together, and what it does not is elsewhere: the matches of a
+// rule within it (rule.go); hashes before texts, which are compared only where
+// hashes agree; in the directory of an index what tells that a page need not be
+// fetched (table.go). What is sure to be read is touched early, all at once: the
+// values of the request (authz.Request.Touch), the directories of large indexes
+// (far.go). Measure before moving a field: a rule that grows by a word may cost more
+// than what the word is for.
+//
 // # What the specification leaves open
 //
 //   - Children are combined in their order, and the overrides and unless

@@ -115,9 +115,10 @@ func (v *Value) shorten(data any) {
 	}
 }
 
-// opaqueValue is a value of a type that this package cannot read.
+// opaqueValue is a value of a type that this package cannot read; of none, it equals
+// nothing.
 func opaqueValue(t DataType, text string) Value {
-	return Value{kind: opaque, key: text, hash: Hash(text), more: &more{typ: t, text: text}}
+	return Value{kind: KindOf(t), key: text, hash: Hash(text), more: &more{typ: t, text: text}}
 }
 
 // Type returns the data type.

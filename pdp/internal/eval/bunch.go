@@ -7,14 +7,17 @@ type bunch struct {
 	edit    *transaction
 	members []member
 	room    [3]member // for the members, while there are so few
+	common  int       // how many guards, from the first, they all have in common
 }
 
 // member is a child with what else it asks for: most of those that do not apply
 // are left out by what lies here, side by side.
 type member struct {
-	guards [3]guard
+	guards [mostGuards]guard
 	child  child
 }
+
+const mostGuards = 3
 
 // guard is a key without which a child is NotApplicable, whatever else is in
 // its target: the reading in 15 bits, a bit for bounds (see enough.go) and as
@@ -50,7 +53,7 @@ func (g guard) admits(f *frame, extent int) bool {
 }
 
 // guardsOf returns what guards a child beside the key that it is filed under.
-func guardsOf(c child, filed file) (guards [3]guard) {
+func guardsOf(c child, filed file) (guards [mostGuards]guard) {
 	t := c.goal()
 	if t == nil {
 		return guards
@@ -81,16 +84,27 @@ func together(tx *transaction, what any, under file, c child) any {
 	switch {
 	case !ok:
 		first := what.(child)
-		b = newBunch(tx, member{guardsOf(first, under), first})
+		b = &bunch{edit: tx, common: mostGuards}
+		b.members = append(b.room[:0], member{guardsOf(first, under), first})
 	case b.edit != tx:
-		b = newBunch(tx, b.members...)
+		b = b.copied(tx)
 	}
 	at := len(b.members) // most come in order
 	for at > 0 && byPlace(c, b.members[at-1].child) < 0 {
 		at--
 	}
 	b.members = slices.Insert(b.members, at, member{guardsOf(c, under), c})
+	b.common = min(b.common, b.members[at].sharedWith(&b.members[(at+1)%len(b.members)]))
 	return b
+}
+
+// sharedWith returns how many guards two members have in common, from the first.
+func (m *member) sharedWith(o *member) int {
+	n := 0
+	for n < len(m.guards) && m.guards[n] != 0 && m.guards[n] == o.guards[n] {
+		n++
+	}
+	return n
 }
 
 // without takes a child away from what stands under a key; nil if none is left.
@@ -112,30 +126,33 @@ func without(tx *transaction, what any, c child) any {
 		b.members = slices.Delete(b.members, at, at+1)
 		return b
 	}
-	b = newBunch(tx, b.members...)
+	b = b.copied(tx)
 	b.members = slices.Delete(b.members, at, at+1)
 	return b
 }
 
-func newBunch(tx *transaction, members ...member) *bunch {
-	b := &bunch{edit: tx}
-	b.members = append(b.room[:0], members...)
-	return b
+func (b *bunch) copied(tx *transaction) *bunch {
+	own := &bunch{edit: tx, common: b.common}
+	own.members = append(own.room[:0], b.members...)
+	return own
 }
 
 // gather appends those that may apply to the request.
 func (b *bunch) gather(f *frame, to []child, extent int) []child {
+	if len(b.members) == 0 || !admit(b.members[0].guards[:b.common], f, extent) {
+		return to
+	}
 	for i := range b.members {
 		m := &b.members[i]
-		if m.admits(f, extent) {
+		if admit(m.guards[b.common:], f, extent) {
 			to = append(to, m.child)
 		}
 	}
 	return to
 }
 
-func (m *member) admits(f *frame, extent int) bool {
-	for _, g := range m.guards {
+func admit(guards []guard, f *frame, extent int) bool {
+	for _, g := range guards {
 		if g == 0 {
 			return true
 		}

@@ -74,15 +74,17 @@ type Request struct {
 	MayMap bool
 	// ReturnPolicyIDs asks that the Response lists the policies that applied.
 	ReturnPolicyIDs bool
-	taken           uint8 // of the room
+	taken           uint8 // of the room, as far as this request knows
 	room            *room
 }
 
 // room is where Add puts values, side by side; with so many it fills a size class
-// of the allocator. It serves one request: a copy of that makes its own.
+// of the allocator. It serves one request: a copy of that makes its own. It knows
+// by itself what it gave away: the request may be set back to a copy made before.
 type room struct {
 	values [7]Value
 	of     *Request
+	given  uint8
 }
 
 // mostAttributes is how many most requests have: memory that is never used keeps
@@ -99,15 +101,15 @@ func (r *Request) Add(c Category, id string, values ...Value) {
 }
 
 func (r *Request) keep(values []Value) []Value {
-	if r.room == nil || r.room.of != r || int(r.taken)+len(values) > len(r.room.values) {
+	if r.room == nil || r.room.of != r || int(r.room.given)+len(values) > len(r.room.values) {
 		if len(values) > len(r.room.values) {
 			return slices.Clone(values)
 		}
-		r.room, r.taken = &room{of: r}, 0
+		r.room = &room{of: r}
 	}
-	from := int(r.taken)
+	from := int(r.room.given)
 	to := from + copy(r.room.values[from:], values)
-	r.taken = uint8(to)
+	r.room.given, r.taken = uint8(to), uint8(to)
 	return r.room.values[from:to:to]
 }
 

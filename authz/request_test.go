@@ -2,9 +2,12 @@ package authz
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -46,4 +49,39 @@ func TestCopiesAreApart(t *testing.T) {
 	two.Add(Subject, "b", StringValue("two"))
 	require.Equal(t, "one", one.Attributes[1].Values[0].Text())
 	require.Equal(t, "two", two.Attributes[1].Values[0].Text())
+}
+
+// A request that is set back to what it was, and added to again, leaves alone
+// what was made of it in between.
+func TestSetBack(t *testing.T) {
+	r := &Request{}
+	r.Add(Subject, "a", StringValue("1"))
+	before := *r
+	before.Attributes = before.Attributes[:1:1]
+	r.Add(Subject, "b", StringValue("one"))
+	kept := r.Attributes[1]
+	*r = before
+	r.Add(Subject, "b", StringValue("two"))
+	require.Equal(t, "one", kept.Values[0].Text())
+	require.Equal(t, "two", r.Attributes[1].Values[0].Text())
+}
+
+// Requests that are copied and asked at once do not disturb each other: for the
+// race detector.
+func TestCopiesAtOnce(t *testing.T) {
+	r := &Request{}
+	r.Add(Subject, "a", StringValue("1"))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		q := *r
+		q.Attributes = slices.Clone(r.Attributes)
+		wg.Go(func() {
+			q.Touch()
+			q.Add(Subject, "b", IntegerValue(int64(i)))
+			v, _ := q.Verified(Subject, "b")
+			assert.Equal(t, fmt.Sprint(i), v.Text())
+		})
+		r.Add(Subject, fmt.Sprint(i), StringValue("2"))
+	}
+	wg.Wait()
 }

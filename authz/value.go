@@ -115,10 +115,13 @@ func (v *Value) shorten(data any) {
 	}
 }
 
-// opaqueValue is a value of a type that this package cannot read; of none, it equals
-// nothing.
+// opaqueValue is a value of a type that this package cannot read; without a type
+// it is as zero as it was.
 func opaqueValue(t DataType, text string) Value {
-	return Value{kind: KindOf(t), key: text, hash: Hash(text), more: &more{typ: t, text: text}}
+	if t == "" {
+		return Value{key: text, hash: Hash(text)}
+	}
+	return Value{kind: opaque, key: text, hash: Hash(text), more: &more{typ: t, text: text}}
 }
 
 // Type returns the data type.

@@ -117,19 +117,22 @@ func overrides(c *container, f *frame, side views, stronger, weaker authz.Effect
 
 // gather evaluates the children until one has the stronger effect, which is
 // then the outcome, or tallies what there was otherwise. The duties it leaves are
-// those of the children evaluated until then whose decision it is.
+// those of the children evaluated until then whose decision it is. Of what is
+// uncertain the first is reported: the others need not say why.
 func gather(c *container, f *frame, side views, stronger, weaker authz.Effect, t *tally) outcome {
-	mark := len(f.duties)
+	mark, mute := len(f.duties), f.mute
 	var it cursor
 	c.children.candidates(f, &it)
 	for {
 		ch := it.next(f)
 		if ch == nil {
+			f.mute = mute
 			return notApplicable
 		}
 		from := len(f.duties)
 		switch o := ch.eval(f, side); o.decision {
 		case stronger:
+			f.mute = mute
 			it.close(f)
 			f.keepFrom(mark, from)
 			return o
@@ -139,6 +142,7 @@ func gather(c *container, f *frame, side views, stronger, weaker authz.Effect, t
 			}
 		case authz.Indeterminate:
 			t.add(o)
+			f.mute = true
 		}
 	}
 }

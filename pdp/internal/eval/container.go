@@ -84,10 +84,15 @@ func (c *container) answer(f *frame, side views) outcome {
 }
 
 // pass finds out whether all there is to the container is one child: the
-// policies of a site are often one policy within one set.
+// policies of a site are often one policy within one set. What is no rule and no
+// container may answer beyond the views it is asked for: restrict is still needed.
 func (c *container) pass() {
-	if c.target == nil && c.duties == nil && strings.HasSuffix(string(c.header.Combining), ":first-applicable") && c.children.len() == 1 {
-		c.only = c.children.at(0)
+	if c.target != nil || c.duties != nil || c.children.len() != 1 || !strings.HasSuffix(string(c.header.Combining), ":first-applicable") {
+		return
+	}
+	switch only := c.children.at(0).(type) {
+	case *rule, *ban, *container:
+		c.only = only
 	}
 }
 

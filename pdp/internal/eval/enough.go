@@ -91,7 +91,7 @@ func (p *Program) enough(f *frame, refused *authz.Response) [][]authz.Bound {
 		return nil
 	}
 	var all [][]authz.Bound
-	f.unbound = true
+	f.unbound, f.mute = true, true
 	for _, r := range f.boundedRules(nil, p.root) {
 		failing := r.bounds.failing(f)
 		if len(failing) == 0 || weaker(failing, f.strength()) {
@@ -104,7 +104,7 @@ func (p *Program) enough(f *frame, refused *authz.Response) [][]authz.Bound {
 			all = append(all, failing)
 		}
 	}
-	f.unbound = false
+	f.unbound, f.mute = false, false
 	f.assumed = nil
 	slices.SortStableFunc(all, func(a, b []authz.Bound) int { return cmp.Compare(len(a), len(b)) })
 	return slices.CompactFunc(all, slices.Equal)

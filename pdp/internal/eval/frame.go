@@ -59,6 +59,7 @@ type frame struct {
 	assumed    *rule           // whose bounds are taken to hold; see enough.go
 	unbound    bool            // guards by bounds admit everybody, meanwhile
 	unmet      bool            // some rule's bounds may be all that failed
+	mute       bool            // nobody will hear why a match is Indeterminate
 	isVerified bool            // every attribute and content is verified
 	trace      *tracer
 	calls      *calls // of access-permitted; nil before the first
@@ -166,7 +167,7 @@ func firstKind(values []authz.Value) authz.Kind {
 func (f *frame) finish() {
 	f.clock = nil
 	f.request, f.trace, f.context, f.strict, f.assumed = nil, nil, nil, nil, nil
-	f.calls, f.depth, f.unmet = nil, 0, false
+	f.calls, f.depth, f.unmet, f.mute = nil, 0, false, false
 	clear(f.values)
 	clear(f.duties)
 	clear(f.variables)

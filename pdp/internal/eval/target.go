@@ -183,17 +183,38 @@ func (m *match) eval(f *frame, v view) (match3, *authz.Status) {
 		}
 		return noMatch, nil
 	}
+	if f.mute && f.trace == nil && m.isUnreadable(f, f.extent(v, false)) {
+		return indeterminate, unsaid
+	}
 	result := noMatch
 	for i := range bag {
 		ok, err := m.test(bag[i])
 		switch {
 		case err != nil && status == nil:
-			result, status = indeterminate, failed(m.from.Position, m.from.Function, err)
+			result, status = indeterminate, f.failed(m, err)
 		case ok:
 			return matches, nil
 		}
 	}
 	return result, status
+}
+
+// unsaid is the cause of what nobody will hear the cause of.
+var unsaid = &authz.Status{Code: authz.StatusProcessingError}
+
+// failed is what an error of a match amounts to.
+func (f *frame) failed(m *match, err error) *authz.Status {
+	if f.mute && f.trace == nil {
+		return unsaid
+	}
+	return failed(m.from.Position, m.from.Function, err)
+}
+
+// isUnreadable reports whether keys alone tell that no value is in the network of
+// a match and some are no addresses: who comes with one meets every such match.
+func (m *match) isUnreadable(f *frame, extent int) bool {
+	files := m.several()
+	return len(files) == 2 && f.names.readings[files[0].reading].by == networkKey && f.hasKey(files[1], extent) && !f.hasKey(files[0], extent)
 }
 
 func (m *match) compare(f *frame, extent int) bool {

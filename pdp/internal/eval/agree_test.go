@@ -45,8 +45,11 @@ func agree(t require.TestingT, c *eval.Compiler, dice func(n int) int) (cases in
 
 func compare(t require.TestingT, s *policies.Snapshot, p *eval.Program, r *authz.Request) {
 	want := naively(s, r, someNow)
+	if want.exhausted { // the engine looks at fewer children, and so may come to an end
+		return
+	}
 	got := p.Decide(context.Background(), r, someNow)
-	have := result{got.Decision.String(), got.Extent.String(), got.Obligations, got.Advice}
+	have := result{decision: got.Decision.String(), extent: got.Extent.String(), obligations: got.Obligations, advice: got.Advice}
 	if same(want, have) && got.Permitted() == (want.decision == "Permit") {
 		return
 	}

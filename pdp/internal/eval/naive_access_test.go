@@ -10,6 +10,8 @@ import (
 // The naive evaluator's access-permitted: XACML 3.0 core, A.3.16, and the
 // bounds that the engine documents.
 
+const mostNaiveCalls = 1000
+
 // naiveCalls counts the evaluations within one decision.
 type naiveCalls struct {
 	total  int
@@ -46,7 +48,7 @@ func (n *naive) accessPermitted(e *policies.Apply) (naiveValue, error) {
 	inner.Attributes = append(inner.Attributes, more...)
 	n.calls.total++
 	permitted := false
-	if n.calls.total > 1000 || n.depth >= 50 {
+	if n.calls.total > mostNaiveCalls || n.depth >= 50 {
 		n.calls.beyond = true
 	} else {
 		permitted = naivelyWithin(n, inner).decision == "Permit"

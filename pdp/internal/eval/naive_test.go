@@ -27,6 +27,7 @@ type result struct {
 	extent      string
 	obligations []authz.Obligation
 	advice      []authz.Obligation
+	exhausted   bool // access-permitted was asked more often than it may
 }
 
 var errNaive = errors.New("indeterminate")
@@ -46,6 +47,12 @@ type naive struct {
 
 func naively(s *policies.Snapshot, r *authz.Request, now time.Time) result {
 	n := &naive{snapshot: s, request: r, library: s.Library, now: now, calls: &naiveCalls{}}
+	out := n.whole(s)
+	out.exhausted = n.calls.total > mostNaiveCalls
+	return out
+}
+
+func (n *naive) whole(s *policies.Snapshot) result {
 	first := n.set(s.Root, true, true)
 	if first.decision != "Permit" {
 		return first

@@ -2,6 +2,7 @@ package eval_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -29,6 +30,90 @@ func TestSetsOfOneAreNotPassedByWhatSaysTooMuch(t *testing.T) {
 	q.Attributes[0].Standing = authz.Presented
 	compare(t, s, p, q)
 	require.Equal(t, authz.Deny, p.Decide(context.Background(), q, someNow).Decision)
+}
+
+// A set of one policy is among the policies that applied like any other.
+func TestSetsOfOneAreListed(t *testing.T) {
+	permit := &policies.Policy{Header: policies.Header{ID: "p", Place: "A", Combining: policies.FirstApplicable}, Rules: policies.NewList(&policies.Rule{ID: "r", Effect: authz.Permit})}
+	s := &policies.Snapshot{Root: &policies.PolicySet{Header: policies.Header{ID: "root", Combining: policies.FirstApplicable}, Children: policies.NewList[policies.Node](permit)}}
+	p, err := eval.NewCompiler(nil).Compile(s, nil)
+	require.NoError(t, err)
+	for asked, want := range map[bool][]authz.PolicyID{false: nil, true: {{ID: "p"}, {ID: "root", Set: true}}} {
+		response := p.Decide(context.Background(), &authz.Request{ReturnPolicyIDs: asked}, someNow)
+		require.Equal(t, authz.Permit, response.Decision)
+		require.Equal(t, want, response.Policies)
+	}
+}
+
+// A cause is left out only where it is not reported: what is uncertain beside a
+// policy that came to a decision in spite of errors says why.
+func TestCausesAreSaid(t *testing.T) {
+	unsure := func(id string) *policies.Rule {
+		return &policies.Rule{ID: id, Place: id, Effect: authz.Permit, Target: oneMatch(profile.FunctionNetwork, "10.0.0.0/8", &policies.Designator{Category: authz.Subject, ID: profile.Network})}
+	}
+	denial := func() *policies.Rule { return &policies.Rule{ID: "z", Place: "z", Effect: authz.Deny} }
+	policy := func(place, algorithm string, rules ...*policies.Rule) policies.Node {
+		return &policies.Policy{Header: policies.Header{ID: place, Place: place, Combining: policies.Algorithm("urn:oasis:names:tc:xacml:" + algorithm)}, Rules: policies.NewList(rules...)}
+	}
+	const ofRules, ofPolicies = "3.0:rule-combining-algorithm:", "1.0:policy-combining-algorithm:permit-overrides"
+	set := func(place string, children ...policies.Node) policies.Node {
+		return &policies.PolicySet{Header: policies.Header{ID: place, Place: place, Combining: "urn:oasis:names:tc:xacml:" + ofPolicies}, Children: policies.NewList(children...)}
+	}
+	for name, decided := range map[string]policies.Node{
+		"stopped":         policy("A", ofRules+"deny-overrides", unsure("a"), unsure("b"), denial()),
+		"came to the end": set("A", policy("A", ofRules+"deny-overrides", unsure("a"), unsure("b")), policy("B", ofRules+"deny-overrides", denial())),
+	} {
+		root := &policies.PolicySet{Header: policies.Header{ID: "root", Combining: "urn:oasis:names:tc:xacml:3.0:policy-combining-algorithm:permit-overrides"},
+			Children: policies.NewList(decided, policy("B", ofRules+"deny-overrides", unsure("reported"), unsure("s")))}
+		p, err := eval.NewCompiler(nil).Compile(&policies.Snapshot{Root: root}, nil)
+		require.NoError(t, err)
+		q := &authz.Request{}
+		q.Add(authz.Subject, profile.Network, authz.StringValue("host"))
+		response := p.Decide(context.Background(), q, someNow)
+		require.Equal(t, authz.Indeterminate, response.Decision, name)
+		require.Equal(t, "reported", response.Reason.Rule, name)
+		require.Contains(t, response.Status.Message, `"host" is no network address`, name)
+		whole, err := json.Marshal(p.Explain(context.Background(), q, someNow))
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, strings.Count(string(whole), "is no network address"), 4, name) // by each that asks
+	}
+}
+
+// What is presented makes a ban uncertain, and no permit, whatever was uncertain
+// before.
+func TestUnreadableAddressesInTheirView(t *testing.T) {
+	rules := make([]*policies.Rule, 2)
+	for i, effect := range []authz.Effect{authz.Deny, authz.Permit} {
+		id := fmt.Sprint(i)
+		rules[i] = &policies.Rule{ID: id, Place: id, Effect: effect, Target: oneMatch(profile.FunctionNetwork, "10.0.0.0/8", &policies.Designator{Category: authz.Subject, ID: profile.Network})}
+	}
+	q := &authz.Request{}
+	q.Add(authz.Subject, profile.Network, authz.StringValue("host"))
+	for standing, extent := range map[authz.Standing]authz.Extent{authz.Presented: authz.ExtentDeny, authz.Verified: authz.ExtentDenyPermit} {
+		q.Attributes[0].Standing = standing
+		p := &policies.Policy{Header: policies.Header{ID: "p", Place: "A", Combining: "urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:permit-overrides"}, Rules: policies.NewList(rules...)}
+		s := &policies.Snapshot{Root: &policies.PolicySet{Header: policies.Header{ID: "root", Combining: policies.FirstApplicable}, Children: policies.NewList[policies.Node](p)}}
+		program, err := eval.NewCompiler(nil).Compile(s, nil)
+		require.NoError(t, err)
+		compare(t, s, program, q)
+		require.Equal(t, extent, program.Decide(context.Background(), q, someNow).Extent)
+	}
+}
+
+// One name in two categories is two names, also where the last request had the
+// other in the same place.
+func TestNamesOfTwoCategories(t *testing.T) {
+	x := func(c authz.Category) *policies.Target {
+		return oneMatch(old+"string-equal", "a", &policies.Designator{Category: c, ID: "x", Type: authz.String})
+	}
+	p := compileRules(t, &policies.Rule{ID: "no", Effect: authz.Deny, Target: x(authz.Subject)}, &policies.Rule{ID: "yes", Effect: authz.Permit, Target: x(authz.Resource)})
+	for range 50 {
+		for c, want := range map[authz.Category]authz.Decision{authz.Subject: authz.Deny, authz.Resource: authz.Permit, authz.Action: authz.NotApplicable} {
+			q := &authz.Request{}
+			q.Add(c, "x", authz.StringValue("a"))
+			require.Equal(t, want, p.Decide(context.Background(), q, someNow).Decision)
+		}
+	}
 }
 
 // The attack: come with what is no address, so that every ban of a network is in

@@ -230,3 +230,16 @@ func TestNoType(t *testing.T) {
 	require.Equal(t, "x", v.Text())
 	require.Zero(t, v.Kind())
 }
+
+// Types that this package does not know are apart from each other, and from "".
+func TestUnknownTypesAreApart(t *testing.T) {
+	a, err := ParseValue("urn:a", "x")
+	require.NoError(t, err)
+	b, err := ParseValue("urn:b", "x")
+	require.NoError(t, err)
+	require.True(t, a.Equal(a))
+	require.False(t, a.Equal(b))
+	require.False(t, a.Equal(StringValue("x")))
+	require.Equal(t, a.Kind(), b.Kind())
+	require.Equal(t, DataType("urn:a"), a.Type())
+}

@@ -158,19 +158,22 @@ func permitUnlessDeny(c *container, f *frame, side views) outcome {
 }
 
 func unless(c *container, f *frame, side views, wanted, otherwise authz.Effect) outcome {
-	mark := len(f.duties)
+	mark, mute := len(f.duties), f.mute
+	f.mute = true // what is uncertain counts for nothing
 	fallback := outcome{decision: otherwise, by: c}
 	var it cursor
 	c.children.candidates(f, &it)
 	for {
 		ch := it.next(f)
 		if ch == nil {
+			f.mute = mute
 			return fallback
 		}
 		from := len(f.duties)
 		o := ch.eval(f, side)
 		switch o.decision {
 		case wanted:
+			f.mute = mute
 			it.close(f)
 			f.keepFrom(mark, from)
 			return o

@@ -70,7 +70,7 @@ func bindNetwork(literal authz.Value) (test, error) {
 	}, nil
 }
 
-// noAddress is the error of a text that is none; few of them are ever read.
+// noAddress is the error of a text that is none; few of them are ever read out.
 type noAddress string
 
 // Error quotes the text, as much of it as says something.
@@ -78,18 +78,9 @@ func (e noAddress) Error() string {
 	return fmt.Sprintf("%.256q is no network address", string(e))
 }
 
-// mostAddress bounds the text of an address, in bytes: it may be read once for each
-// of very many networks.
-const mostAddress = 256
-
-var errLong = fmt.Errorf("longer than %d bytes", mostAddress)
-
 // readAddress reads an address without its zone, an IPv4 one also in the form
 // that IPv6 has for it.
 func readAddress(v authz.Value) (netip.Addr, error) {
-	if len(v.Text()) > mostAddress {
-		return netip.Addr{}, errLong
-	}
 	addr, err := netip.ParseAddr(trimmed(v))
 	return addr.WithZone("").Unmap(), err
 }

@@ -83,7 +83,8 @@ func (l *list) candidates(f *frame, c *cursor) {
 	extent := f.widest()
 	hits := 0
 	if l.doubtful && l.inDoubt(f, extent) {
-		hits = l.takeDoubtful(f)
+		l.takeDoubtful(f)
+		hits = 1
 	}
 	for _, n := range l.readings {
 		keys := f.keysAt(cellOf(n, extent))
@@ -126,13 +127,11 @@ func (l *list) inDoubt(f *frame, extent int) bool {
 	return false
 }
 
-// takeDoubtful notes all that may be Indeterminate, and says how many.
-func (l *list) takeDoubtful(f *frame) int {
-	from := len(f.found)
+// takeDoubtful notes all that may be Indeterminate, in order.
+func (l *list) takeDoubtful(f *frame) {
 	for _, k := range l.chunks {
 		f.found = append(f.found, k.doubtful...)
 	}
-	return len(f.found) - from
 }
 
 // next returns the next child, nil after the last.

@@ -60,6 +60,8 @@ func TestCausesAreSaid(t *testing.T) {
 		return &policies.PolicySet{Header: policies.Header{ID: place, Place: place, Combining: "urn:oasis:names:tc:xacml:" + ofPolicies}, Children: policies.NewList(children...)}
 	}
 	for name, decided := range map[string]policies.Node{
+		"beyond causes":   policy("A", ofRules+"permit-unless-deny", unsure("a"), denial()),
+		"unless":          policy("A", ofRules+"deny-unless-permit", unsure("a"), unsure("b")),
 		"stopped":         policy("A", ofRules+"deny-overrides", unsure("a"), unsure("b"), denial()),
 		"came to the end": set("A", policy("A", ofRules+"deny-overrides", unsure("a"), unsure("b")), policy("B", ofRules+"deny-overrides", denial())),
 	} {
@@ -75,7 +77,7 @@ func TestCausesAreSaid(t *testing.T) {
 		require.Contains(t, response.Status.Message, `"host" is no network address`, name)
 		whole, err := json.Marshal(p.Explain(context.Background(), q, someNow))
 		require.NoError(t, err)
-		require.GreaterOrEqual(t, strings.Count(string(whole), "is no network address"), 4, name) // by each that asks
+		require.GreaterOrEqual(t, strings.Count(string(whole), "is no network address"), 3, name) // by each that asks
 	}
 }
 

@@ -58,12 +58,12 @@ type names struct {
 	pieces     map[uint64]int     // how many bans of subtrees had each, by hash
 }
 
-// numberedSlot is a slot with the numbers of its name and type.
+// numberedSlot is a slot with the numbers of its name and type, which is a known
+// one: policies with others are refused.
 type numberedSlot struct {
 	slot
-	name   int
-	kind   authz.Kind
-	opaque bool // the kind is not all there is to the type
+	name int
+	kind authz.Kind // 0 is every type
 }
 
 // NewCompiler returns a compiler that knows the given foreign languages by the
@@ -169,7 +169,7 @@ func (c *compilation) slot(s slot) int {
 	i, ok := n.slotOf[s]
 	if !ok {
 		i = len(n.slots)
-		n.slots = append(n.slots, &numberedSlot{slot: s, name: c.name(s.attributeName), kind: authz.KindOf(s.typ), opaque: s.typ != "" && !s.typ.Known()})
+		n.slots = append(n.slots, &numberedSlot{slot: s, name: c.name(s.attributeName), kind: authz.KindOf(s.typ)})
 		n.slotOf[s] = i
 	}
 	return i

@@ -242,7 +242,7 @@ func (f *frame) alone(s *numberedSlot) []authz.Value {
 	if a.Standing != authz.Verified || s.issuer != "" && a.Issuer != s.issuer {
 		return nil
 	}
-	if s.kind != cell.kind || s.opaque || len(a.Values) > 1 {
+	if s.kind != cell.kind || len(a.Values) > 1 {
 		if !s.holdsAll(a.Values) {
 			return nil
 		}
@@ -275,7 +275,7 @@ func (f *frame) copied(s *numberedSlot, extent int, from []authz.Attribute) []au
 
 // holds reports whether a value is of the slot's type.
 func (s *numberedSlot) holds(v *authz.Value) bool {
-	return s.kind == 0 || v.Kind() == s.kind && (!s.opaque || v.Type() == s.typ)
+	return s.kind == 0 || v.Kind() == s.kind
 }
 
 func (s *numberedSlot) holdsAll(values []authz.Value) bool {

@@ -162,8 +162,8 @@ func firstKind(values []authz.Value) authz.Kind {
 	return values[0].Kind()
 }
 
-// finish drops what the frame refers to, so that a pooled frame keeps no
-// request alive longer than the next decision.
+// finish drops what the frame refers to. Cells of an earlier epoch stay, and with
+// them the values of a request or two: memory, never an answer.
 func (f *frame) finish() {
 	f.clock = nil
 	f.request, f.trace, f.context, f.strict, f.assumed = nil, nil, nil, nil, nil
